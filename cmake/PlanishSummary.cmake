@@ -1,0 +1,10 @@
+# One table: what was found, what is skipped and why.
+message(STATUS "Planish ${PROJECT_VERSION}, ${CMAKE_BUILD_TYPE}, ${CMAKE_CXX_COMPILER_ID} ${CMAKE_CXX_COMPILER_VERSION}")
+foreach(row IN LISTS PLANISH_SUMMARY)
+  string(REPLACE "|" ";" columns "${row}")
+  list(POP_FRONT columns what)
+  string(LENGTH "${what}" length)
+  math(EXPR pad "20 - ${length}")
+  string(REPEAT " " ${pad} blanks)
+  message(STATUS "  ${what}${blanks}${columns}")
+endforeach()
