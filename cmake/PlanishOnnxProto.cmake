@@ -1,26 +1,33 @@
-# The ONNX schema comes from the pinned PyPI package, never from the distribution (whose copy is too old
-# and crashes on hostile models). It is unpacked once per checkout and shared by all build folders.
+# The ONNX schema comes from the pinned PyPI package, never from the distribution (whose copy is too old and
+# crashes on hostile models). The tests' environment has it; without one it is fetched once per checkout.
 
-set(PLANISH_ONNX_VERSION 1.23.2)
 set(PLANISH_ONNX_PROTO "" CACHE FILEPATH "onnx-ml.proto to use instead of the pinned package's")
 
-# Sets <out> to the path of onnx-ml.proto of the pinned version.
+# Sets <out> to the path of onnx-ml.proto of the version that test/requirements.txt pins.
 function(planish_find_onnx_proto out)
   if(PLANISH_ONNX_PROTO)
     set(${out} ${PLANISH_ONNX_PROTO} PARENT_SCOPE)
     return()
   endif()
-  set(folder ${PROJECT_SOURCE_DIR}/build/onnx-${PLANISH_ONNX_VERSION})
+  set(requirements ${PROJECT_SOURCE_DIR}/test/requirements.txt)
+  set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${requirements})
+  file(STRINGS ${requirements} requirement REGEX "^onnx==")
+  string(REPLACE "onnx==" "" version "${requirement}")
+  set(folder ${PROJECT_SOURCE_DIR}/build/onnx-${version})
   set(proto ${folder}/onnx/onnx-ml.proto)
+  file(GLOB installed ${PROJECT_SOURCE_DIR}/build/venv/lib/python*/site-packages/onnx-${version}.dist-info)
+  if(installed AND NOT EXISTS ${proto})
+    file(COPY ${installed}/../onnx/onnx-ml.proto DESTINATION ${folder}/onnx)
+  endif()
   if(NOT EXISTS ${proto})
     file(MAKE_DIRECTORY ${folder})
     execute_process(
       COMMAND ${Python_EXECUTABLE} -m pip download --quiet --disable-pip-version-check --no-deps
-              --only-binary=:all: --dest ${folder} onnx==${PLANISH_ONNX_VERSION}
+              --only-binary=:all: --dest ${folder} onnx==${version}
       RESULT_VARIABLE failed ERROR_VARIABLE message)
     file(GLOB wheel ${folder}/onnx-*.whl)
     if(failed OR NOT wheel)
-      message(FATAL_ERROR "cannot fetch onnx ${PLANISH_ONNX_VERSION} with pip:\n${message}\n"
+      message(FATAL_ERROR "cannot fetch onnx ${version} with pip:\n${message}\n"
                           "Give the schema with -DPLANISH_ONNX_PROTO=/path/to/onnx-ml.proto")
     endif()
     file(ARCHIVE_EXTRACT INPUT ${wheel} DESTINATION ${folder} PATTERNS onnx/onnx-ml.proto)

@@ -1,20 +1,36 @@
+# How tests of each kind become ctests. Every ctest has the label `quick` (what CI runs) or `slow`.
+
 find_package(GTest QUIET)
 planish_note(GoogleTest "${GTest_VERSION}" "unit and property tests are skipped")
 include(GoogleTest)
+
+# The packages of test/requirements.txt; `./dev` installs them into build/venv.
+execute_process(
+  COMMAND ${Python_EXECUTABLE} -c "import ml_dtypes, numpy, onnx, onnxruntime, pytest; print(pytest.__version__)"
+  OUTPUT_VARIABLE PLANISH_PYTEST OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+planish_note(pytest "${PLANISH_PYTEST}" "pytest suites are skipped (./dev build makes their environment)")
+
+find_file(PLANISH_LIT lit.py HINTS ${LLVM_BUILD_BINARY_DIR}/utils/lit /usr/lib/llvm-19/build/utils/lit)
+planish_note(lit "${PLANISH_LIT}" "the lit suite is skipped")
+
+set(PLANISH_SANITIZER_OPTIONS "ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1"
+  "UBSAN_OPTIONS=print_stacktrace=1" "TSAN_OPTIONS=halt_on_error=1")
 
 # planish_gtest(<name> SOURCES <file>... LIBRARIES <target>... LABEL <quick|slow>)
 function(planish_gtest name)
   cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL" "SOURCES;LIBRARIES")
   add_executable(${name} ${test_SOURCES})
   target_link_libraries(${name} PRIVATE planish_flags ${test_LIBRARIES} GTest::gmock GTest::gtest_main)
+  # test/ for the helpers in test/support; the project's file for tests that read others of it.
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/test)
+  target_compile_definitions(${name} PRIVATE PLANISH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/bin)
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
-    PROPERTIES LABELS ${test_LABEL} TIMEOUT 600)
+    PROPERTIES LABELS ${test_LABEL} TIMEOUT 600 ENVIRONMENT "${PLANISH_SANITIZER_OPTIONS}")
 endfunction()
 
 # Every folder test/<kind>/<room> with sources becomes the executable <kind>_<room>, linked with that room
-# alone; sources below a folder `slow` make <kind>_<room>_slow.
+# alone; sources below its folder `slow` make <kind>_<room>_slow.
 function(planish_gtest_kind kind)
   if(NOT GTest_FOUND)
     return()
@@ -23,6 +39,7 @@ function(planish_gtest_kind kind)
   foreach(folder IN LISTS folders)
     get_filename_component(room ${folder} NAME)
     if(NOT TARGET planish_${room})
+      message(WARNING "test/${kind}/${room} is not the name of a room; its tests are not built")
       continue()
     endif()
     file(GLOB quick CONFIGURE_DEPENDS ${folder}/*.cpp)
@@ -34,4 +51,49 @@ function(planish_gtest_kind kind)
       planish_gtest(${kind}_${room}_slow SOURCES ${slow} LIBRARIES planish_${room} LABEL slow)
     endif()
   endforeach()
+endfunction()
+
+# planish_python_test(<name> LABEL <quick|slow> COMMAND <argument of python>...): any script as a ctest; it finds
+# the tools and the Python package of this build through its environment.
+function(planish_python_test name)
+  cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL" "COMMAND")
+  add_test(NAME ${name} COMMAND ${Python_EXECUTABLE} ${test_COMMAND} WORKING_DIRECTORY ${PROJECT_SOURCE_DIR})
+  set(environment
+    PLANISH_BIN=${PROJECT_BINARY_DIR}/bin
+    PYTHONPATH=${PROJECT_BINARY_DIR}/python
+    PYTHONDONTWRITEBYTECODE=1
+    ${PLANISH_SANITIZER_OPTIONS})
+  # No test collected (exit status 5) is right for a file whose tests are all of the other tier.
+  set_tests_properties(${name} PROPERTIES LABELS ${test_LABEL} TIMEOUT 1200 SKIP_RETURN_CODE 5
+    ENVIRONMENT "${environment}")
+endfunction()
+
+# Every test/<kind>/test_*.py becomes the ctest <kind>.<file>, and <kind>.<file>.slow when it marks tests slow.
+function(planish_pytest_kind kind)
+  if(NOT PLANISH_PYTEST)
+    return()
+  endif()
+  file(GLOB files CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/${kind}/test_*.py)
+  foreach(file IN LISTS files)
+    get_filename_component(name ${file} NAME_WE)
+    string(REGEX REPLACE "^test_" "" name ${name})
+    set(pytest -m pytest -q -p no:cacheprovider -c ${PROJECT_SOURCE_DIR}/test/pytest.ini ${file})
+    planish_python_test(${kind}.${name} LABEL quick COMMAND ${pytest} -m "not slow")
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(STRINGS ${file} slow REGEX "mark\\.slow")
+    if(slow)
+      planish_python_test(${kind}.${name}.slow LABEL slow COMMAND ${pytest} -m slow)
+    endif()
+  endforeach()
+endfunction()
+
+# The suite of test/lit as one ctest.
+function(planish_lit)
+  if(NOT PLANISH_LIT)
+    return()
+  endif()
+  get_property(PLANISH_TOOLS GLOBAL PROPERTY PLANISH_TOOLS)
+  configure_file(lit/lit.site.cfg.py.in ${CMAKE_CURRENT_BINARY_DIR}/lit/lit.site.cfg.py @ONLY)
+  add_test(NAME lit COMMAND ${Python_EXECUTABLE} ${PLANISH_LIT} -sv ${CMAKE_CURRENT_BINARY_DIR}/lit)
+  set_tests_properties(lit PROPERTIES LABELS quick TIMEOUT 1200 ENVIRONMENT "${PLANISH_SANITIZER_OPTIONS}")
 endfunction()
