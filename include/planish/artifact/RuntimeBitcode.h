@@ -1,0 +1,17 @@
+// The runtime as LLVM bitcode, one module per kind of machine, embedded in the compiler when Planish is built.
+// A module defines planish_launch_v1 and planish_api_v1 (planish/abi.h) for code of that machine's baseline,
+// needs nothing but libc, and is made without a sysroot.
+#pragma once
+
+#include <cstddef>
+
+namespace planish {
+
+extern const unsigned char kRuntimeBitcodeX86_64[];
+extern const std::size_t kRuntimeBitcodeX86_64Size;
+extern const unsigned char kRuntimeBitcodeAarch64[];
+extern const std::size_t kRuntimeBitcodeAarch64Size;
+extern const unsigned char kRuntimeBitcodeArmv7[];
+extern const std::size_t kRuntimeBitcodeArmv7Size;
+
+} // namespace planish

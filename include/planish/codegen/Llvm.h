@@ -1,0 +1,43 @@
+// Loop IR -> machine code by LLVM. Vector code is explicit in the loop IR: LLVM selects
+// instructions, schedules and allocates registers; loops and addresses are decided here.
+#pragma once
+
+#include "planish/loop/Program.h"
+#include "planish/support/Result.h"
+#include "planish/target/Target.h"
+
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace planish::codegen {
+
+enum class Form : uint8_t { Object, Assembly, LlvmText };
+
+/// Kernels (legalized, vectorized, unrolled) as one relocatable object, or as text. Every function is
+/// an external symbol `<name>` with the runtime's kernel signature
+///   void (void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end).
+/// Deterministic: equal input gives equal bytes. Safe to call from several threads at once.
+Result<std::string> emitKernels(std::span<const loop::FunctionRef> kernels, const Target &target, Form form);
+
+/// The host function as `int32_t <symbol>(const planish_frame *)`, calling planish_launch per launch.
+Result<std::string> emitHost(const loop::Program &program, const std::string &symbol, const Target &target,
+                             Form form);
+
+/// Code in this process, for tests, benches and tuning.
+class Jit {
+public:
+  explicit Jit(const Target &target);
+  ~Jit();
+  Jit(Jit &&) noexcept;
+  using Kernel = void (*)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end);
+  /// The code lives as long as this Jit.
+  Result<Kernel> compile(const loop::Function &f);
+
+private:
+  struct State;
+  std::unique_ptr<State> state;
+};
+
+} // namespace planish::codegen

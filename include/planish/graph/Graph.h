@@ -1,0 +1,151 @@
+// Graph IR: a typed SSA dataflow graph. Handles are indices into arrays the Graph owns, nodes stand
+// in topological order, so a Graph is a plain value: copy it, compare it, print it, parse it back.
+// Types come only from the operators' inference. Passes build a new Graph (Rebuilder) instead of
+// editing one.
+#pragma once
+
+#include "planish/graph/Attrs.h"
+#include "planish/ir/Types.h"
+#include "planish/loop/IR.h"
+#include "planish/support/Result.h"
+
+#include <compare>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace planish::graph {
+
+struct NodeId {
+  uint32_t index;
+  auto operator<=>(const NodeId &) const = default;
+};
+struct ValueId {
+  uint32_t index;
+  auto operator<=>(const ValueId &) const = default;
+};
+inline constexpr ValueId kAbsent{UINT32_MAX};  // an optional operand that is not given
+
+struct OpDef;
+class Graph;
+
+/// The bytes of a constant, dense in the logical order of dimensions. Shared, never copied.
+using Bytes = std::shared_ptr<const std::vector<std::byte>>;
+
+/// The user's node (or nodes, once merged) that a node came from; carried through every rewrite.
+struct Loc {
+  std::vector<std::string> onnxNodes;
+};
+Loc merged(const Loc &a, const Loc &b);
+
+struct Node {
+  const OpDef *op = nullptr;
+  Attrs attrs;
+  std::vector<ValueId> inputs;
+  std::vector<ValueId> outputs;
+  std::vector<Graph> regions;  // `fused` has one: its body
+  Loc loc;
+};
+
+struct Value {
+  TensorType type;
+  std::string name;             // the ONNX name, or a made one; unique in the graph
+  std::optional<NodeId> def;    // absent for graph inputs and constants
+  Bytes data;                   // constants only
+  bool isConstant() const { return bool(data); }
+};
+
+/// A run-time size. Symbols of graph inputs have no definition; the others are computed from earlier
+/// symbols by an expression that the host function evaluates.
+struct Symbol {
+  Var var;
+  loop::Expr definition;        // absent: the size of a graph input's dimension
+  int input = -1, dim = -1;     // which one
+};
+
+class Graph {
+public:
+  std::span<const Node> nodes() const { return nodeList; }
+  std::span<const Value> values() const { return valueList; }
+  const Node &operator[](NodeId id) const { return nodeList[id.index]; }
+  const Value &operator[](ValueId id) const { return valueList[id.index]; }
+  const TensorType &type(ValueId id) const { return valueList[id.index].type; }
+  std::span<const ValueId> inputs() const { return inputList; }
+  std::span<const ValueId> outputs() const { return outputList; }
+  std::span<const Symbol> symbols() const { return symbolList; }
+
+  ValueId addInput(TensorType type, std::string name);
+  ValueId addConstant(TensorType type, Bytes data, std::string name = "");
+  template <class T> ValueId addConstant(DType dtype, const std::vector<int64_t> &shape, const std::vector<T> &values,
+                                         std::string name = "");
+  /// Appends a node after type inference, the only way to make one. Names default to made ones.
+  Result<std::vector<ValueId>> append(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs, Loc loc,
+                                      std::vector<std::string> names = {}, std::vector<Graph> regions = {});
+  void setOutputs(std::vector<ValueId> values);
+  /// Gives a value the name the user knows it by (made unique if taken).
+  void rename(ValueId value, std::string name);
+  /// Only the layout pass says how a value lies in memory.
+  void setLayout(ValueId value, Layout layout);
+
+  /// A dimension of the given size: a constant where the expression folds, an existing symbol of the
+  /// same definition, else a new one whose bounds come from interval analysis.
+  Result<Dim> derive(const loop::Expr &size);
+  /// The symbol of a graph input's free dimension. Equal names in one graph are the same symbol.
+  Var addInputSymbol(std::string name, int64_t lower, int64_t upper, int input, int dim);
+
+  /// The elements of a small (at most 64) integer or boolean value in order, as expressions of symbols, where they
+  /// are known: of constants, shapes, and whatever is computed from those.
+  std::optional<std::vector<loop::Expr>> elements(ValueId value) const;
+
+  /// Which nodes read each value (by value index); graph outputs are not counted.
+  std::vector<std::vector<NodeId>> uses() const;
+  /// How often each value is a graph output, by value index.
+  std::vector<int> outputUses() const;
+
+  /// Structural equality: operators, attributes, types, constants' bytes, wiring; not names or locations.
+  bool operator==(const Graph &other) const;
+
+private:
+  friend class Rebuilder;
+  friend class TextParser;
+  std::vector<Node> nodeList;
+  std::vector<Value> valueList;
+  std::vector<ValueId> inputList, outputList;
+  std::vector<Symbol> symbolList;
+  std::vector<std::vector<loop::Expr>> elementFacts;  // by value index; empty: unknown
+};
+
+/// Elements of a constant as their own type.
+template <class T> std::span<const T> dataOf(const Value &constant);
+
+/// How a pass rewrites: walk the old graph's nodes in order, append to the new one what each becomes.
+class Rebuilder {
+public:
+  /// Copies inputs, symbols; constants follow when used.
+  explicit Rebuilder(const Graph &old);
+  const Graph &old() const { return before; }
+  Graph &graph() { return after; }
+
+  /// What an old value has become (constants are copied on first use).
+  ValueId operator()(ValueId oldValue);
+  std::vector<ValueId> operator()(std::span<const ValueId> oldValues);
+  bool has(ValueId oldValue) const;
+  void replace(ValueId oldValue, ValueId newValue);
+  /// Appends the node as it is, over the mapped inputs.
+  Status copy(NodeId node);
+  /// Sets the outputs, drops nodes that nothing needs; names of values survive.
+  Result<Graph> finish();
+
+private:
+  const Graph &before;
+  Graph after;
+  std::vector<ValueId> map;
+};
+
+/// The graph without nodes, constants and symbols that no output needs.
+Graph withoutDeadNodes(const Graph &g);
+
+} // namespace planish::graph

@@ -1,0 +1,34 @@
+// Loop passes: plain functions from a Function to a Function that means the same.
+#pragma once
+
+#include "planish/loop/IR.h"
+
+#include <span>
+#include <string_view>
+
+namespace planish::loop {
+
+/// Which intrinsics a back end takes as they are; legalize expands the others.
+struct Legal {
+  bool fma = true;     // false: a fused multiply-add becomes a multiplication and an addition
+  bool scale2 = true;  // always expanded to bit operations where false
+};
+
+Function vectorize(const Function &f);                        // vectorized loops -> ramps, broadcasts, masks
+Function unroll(const Function &f);                           // unrolled loops -> straight line
+Function legalize(const Function &f, const Legal &legal = {}); // exp, log, tanh, erf -> polynomials
+
+/// Lane-wise copy of `e` for v = 0 .. lanes-1; what does not depend on v stays scalar.
+Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask);
+
+/// The number of tasks: the largest end of the function's parallel loops (1 where it has none).
+Expr taskCount(const Function &f);
+
+struct PassRow {
+  std::string_view name, summary;
+  Function (*run)(const Function &);
+};
+/// The passes by name, in their usual order, for planish-opt.
+std::span<const PassRow> passes();
+
+} // namespace planish::loop

@@ -1,0 +1,20 @@
+// The operator table: every row, and every ONNX rule. Explicit lists, no registrars.
+#pragma once
+
+#include "planish/graph/Import.h"
+#include "planish/graph/OpDef.h"
+
+#include <span>
+
+namespace planish::ops {
+
+std::span<const graph::OpDef *const> allOps();
+std::span<const graph::OnnxRule> allOnnxRules();
+/// The rule for an operator at a version of its domain: the row with the highest `since` not above
+/// it; null where there is none.
+const graph::OnnxRule *ruleFor(std::string_view domain, std::string_view opType, int version);
+
+// Rows that passes append (they may name what they make, never what they match).
+extern const graph::OpDef kCopy;  // out = in; the layout of the output may differ
+
+} // namespace planish::ops

@@ -1,0 +1,44 @@
+// Templates: how to run a shape of computation on a class of device. A template matches the shape
+// (contraction, window, pointwise), never an operator; its knobs are the tuning space.
+#pragma once
+
+#include "planish/schedule/Kernel.h"
+#include "planish/target/Target.h"
+
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace planish::schedule {
+
+struct Knob {
+  std::string_view name;
+  std::vector<int64_t> choices;  // all values that make sense here
+};
+using Config = std::map<std::string, int64_t, std::less<>>;  // knob name -> value
+
+struct Template {
+  std::string_view name;  // "contraction.cpu"
+  bool (*matches)(const Kernel &, const Target &);
+  std::vector<Knob> (*space)(const Kernel &, const Target &);
+  Config (*defaults)(const Kernel &, const Target &);  // the untuned choice
+  void (*apply)(Kernel &, const Config &, const Target &);
+};
+
+/// First match wins; the last row matches everything and stays serial.
+std::span<const Template> templates();
+const Template &templateFor(const Kernel &kernel, const Target &target);
+
+struct Scheduled {
+  Kernel::Lowered lowered;
+  std::string_view templateName;
+  Config config;
+};
+/// The computation through its template (defaults, overridden by `config` where given), as loops
+/// with kinds; loop passes come after.
+Scheduled schedule(loop::Compute compute, const Target &target, const Config &config = {});
+
+} // namespace planish::schedule

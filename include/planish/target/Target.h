@@ -1,0 +1,38 @@
+// Facts about a device that schedules and emitters read. Presets are rows of a table; nothing else
+// in the compiler asks for a device by name.
+#pragma once
+
+#include "planish/ir/Types.h"
+#include "planish/support/Result.h"
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace planish {
+
+enum class DeviceKind : uint8_t { Cpu, OpenCl };
+
+struct Target {
+  std::string name;                   // as the user wrote it, resolved: "cpu:znver5"
+  DeviceKind device = DeviceKind::Cpu;
+  std::string triple, cpu;            // LLVM's spelling
+  std::vector<std::string> features;  // "+avx512vnni" ..., beyond what `cpu` implies
+  int vectorBytes = 64;               // widest vector register to use
+  int registers = 32;                 // vector registers
+  bool fma = true;
+  bool dot4 = false;                  // u8 x s8 dot products of four
+  bool maskedMemory = true;           // cheap masked loads and stores
+  int cores = 1;
+  int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
+  uint64_t requiredIsa = 0;           // bits of the runtime's ISA mask that create() must find
+
+  int lanes(DType t) const { return vectorBytes / byteSize(t); }
+};
+
+/// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4+avx512vnni", "cpu:znver3-avx512f", "opencl".
+Result<Target> parseTarget(std::string_view text);
+/// One line per preset, for --list-targets.
+std::vector<std::string> listTargets();
+
+} // namespace planish
