@@ -1,5 +1,5 @@
 # `cmake --install`: the tools, and for C and C++ projects the package `planish` with the target
-# planish::runtime (the device's C header and sources; nothing of the compiler).
+# planish::runtime (the headers to run models with; a compiled model brings its runtime along).
 include(GNUInstallDirs)
 include(CMakePackageConfigHelpers)
 
@@ -8,14 +8,14 @@ if(PLANISH_TOOLS)
   install(TARGETS ${PLANISH_TOOLS} EXPORT planishTargets)
 endif()
 
-if(TARGET planish_runtime)
-  set_target_properties(planish_runtime PROPERTIES EXPORT_NAME runtime)
-  add_library(planish::runtime ALIAS planish_runtime)
-  install(TARGETS planish_runtime EXPORT planishTargets)
+if(TARGET planish_runtime_headers)
+  set_target_properties(planish_runtime_headers PROPERTIES EXPORT_NAME runtime)
+  add_library(planish::runtime ALIAS planish_runtime_headers)
+  install(TARGETS planish_runtime_headers EXPORT planishTargets)
   install(DIRECTORY runtime/include/ DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
 endif()
 
-if(PLANISH_TOOLS OR TARGET planish_runtime)
+if(PLANISH_TOOLS OR TARGET planish_runtime_headers)
   set(package ${CMAKE_INSTALL_LIBDIR}/cmake/planish)
   install(EXPORT planishTargets NAMESPACE planish:: DESTINATION ${package})
   configure_package_config_file(cmake/planishConfig.cmake.in ${PROJECT_BINARY_DIR}/planishConfig.cmake

@@ -45,6 +45,12 @@ typedef enum planish_dtype {
   PLANISH_BF16 = 16
 } planish_dtype;
 
+/* Bytes of one element, 0 for no planish_dtype. */
+static inline uint32_t planish_dtype_bytes(int32_t dtype) {
+  static const unsigned char bytes[17] = {0, 4, 1, 1, 2, 2, 4, 8, 0, 1, 2, 8, 4, 8, 0, 0, 2};
+  return dtype >= 0 && dtype < 17 ? bytes[dtype] : 0;
+}
+
 /* Runs tasks [begin, end) of the kernel's parallel loop. Any split of [0, tasks) into such calls, in any
  * order and at the same time, gives the same bytes. */
 typedef void (*planish_kernel_fn)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end);

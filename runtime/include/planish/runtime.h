@@ -118,6 +118,9 @@ typedef struct planish_instance_head {
   const planish_api *api;
 } planish_instance_head;
 
+/* From here on: what users call. The runtime's own sources stop above. */
+#ifndef PLANISH_RUNTIME_BUILD
+
 /* One per thread and program or library that includes this header. */
 __attribute__((weak, visibility("hidden"))) __thread char planish_error_text_v1[PLANISH_ERROR_BYTES];
 
@@ -259,6 +262,8 @@ static inline planish_status planish_get_value(const planish_instance *instance,
 static inline uint32_t planish_threads(const planish_instance *instance) {
   return instance ? planish_api_of(instance)->threads(instance) : 0;
 }
+
+#endif /* PLANISH_RUNTIME_BUILD */
 
 #ifdef __cplusplus
 }
