@@ -11,10 +11,12 @@
 
 #include <compare>
 #include <cstddef>
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 namespace planish::graph {
@@ -68,6 +70,10 @@ struct Symbol {
 
 class Graph {
 public:
+  Graph() = default;
+  /// An empty graph for a region of a node of `outer`: it sees the same symbols, no values.
+  static Graph regionOf(const Graph &outer);
+
   std::span<const Node> nodes() const { return nodeList; }
   std::span<const Value> values() const { return valueList; }
   const Node &operator[](NodeId id) const { return nodeList[id.index]; }
@@ -79,8 +85,10 @@ public:
 
   ValueId addInput(TensorType type, std::string name);
   ValueId addConstant(TensorType type, Bytes data, std::string name = "");
-  template <class T> ValueId addConstant(DType dtype, const std::vector<int64_t> &shape, const std::vector<T> &values,
-                                         std::string name = "");
+  /// The values in logical order, one per element, each of the dtype's own type.
+  template <class T>
+  ValueId addConstant(DType dtype, const std::vector<int64_t> &shape, const std::vector<T> &values,
+                      std::string name = "");
   /// Appends a node after type inference, the only way to make one. Names default to made ones.
   Result<std::vector<ValueId>> append(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs, Loc loc,
                                       std::vector<std::string> names = {}, std::vector<Graph> regions = {});
@@ -96,8 +104,8 @@ public:
   /// The symbol of a graph input's free dimension. Equal names in one graph are the same symbol.
   Var addInputSymbol(std::string name, int64_t lower, int64_t upper, int input, int dim);
 
-  /// The elements of a small (at most 64) integer or boolean value in order, as expressions of symbols, where they
-  /// are known: of constants, shapes, and whatever is computed from those.
+  /// The elements of a small (at most 64) integer or boolean value in order, as expressions of symbols, where
+  /// they are known: of constants, shapes, and whatever is computed from those.
   std::optional<std::vector<loop::Expr>> elements(ValueId value) const;
 
   /// Which nodes read each value (by value index); graph outputs are not counted.
@@ -111,20 +119,51 @@ public:
 private:
   friend class Rebuilder;
   friend class TextParser;
+  friend Graph withoutDeadNodes(const Graph &g);
+
+  ValueId addValue(Value value);
+  std::string uniqueName(std::string wished);
+  Var addSymbol(Symbol symbol);
+  /// A known element of a constant or of a value with facts.
+  std::optional<loop::Expr> element(ValueId value, int64_t position) const;
+  /// Works out the elements of a node's only result where the operands' elements say them.
+  std::vector<loop::Expr> knownResults(const OpDef &op, const Attrs &attrs, std::span<const ValueId> inputs,
+                                       const TensorType &type) const;
+
   std::vector<Node> nodeList;
   std::vector<Value> valueList;
   std::vector<ValueId> inputList, outputList;
   std::vector<Symbol> symbolList;
-  std::vector<std::vector<loop::Expr>> elementFacts;  // by value index; empty: unknown
+  std::vector<std::vector<loop::Expr>> elementFacts; // by value index; empty: unknown
+  std::unordered_set<std::string> names; // of all values
+  uint32_t madeNames = 0;
 };
 
+/// Number of elements of a shape; nothing where a dimension is a symbol.
+std::optional<int64_t> elementCount(const Shape &shape);
+
 /// Elements of a constant as their own type.
-template <class T> std::span<const T> dataOf(const Value &constant);
+template <class T> std::span<const T> dataOf(const Value &constant) {
+  PLANISH_CHECK(constant.data && sizeof(T) == size_t(byteSize(constant.type.dtype)), "data of another type");
+  return {reinterpret_cast<const T *>(constant.data->data()), constant.data->size() / sizeof(T)};
+}
+
+template <class T>
+ValueId Graph::addConstant(DType dtype, const std::vector<int64_t> &shape, const std::vector<T> &values,
+                           std::string name) {
+  PLANISH_CHECK(sizeof(T) == size_t(byteSize(dtype)), "elements of another type");
+  auto bytes = std::make_shared<std::vector<std::byte>>(values.size() * sizeof(T));
+  for (size_t i = 0; i < values.size(); ++i) {
+    T element = values[i];
+    std::memcpy(bytes->data() + i * sizeof(T), &element, sizeof(T));
+  }
+  return addConstant({dtype, Shape(shape.begin(), shape.end()), {}, {}}, std::move(bytes), std::move(name));
+}
 
 /// How a pass rewrites: walk the old graph's nodes in order, append to the new one what each becomes.
 class Rebuilder {
 public:
-  /// Copies inputs, symbols; constants follow when used.
+  /// Copies inputs, symbols; constants follow when used. `old` must outlive the rebuilder.
   explicit Rebuilder(const Graph &old);
   const Graph &old() const { return before; }
   Graph &graph() { return after; }
@@ -133,10 +172,14 @@ public:
   ValueId operator()(ValueId oldValue);
   std::vector<ValueId> operator()(std::span<const ValueId> oldValues);
   bool has(ValueId oldValue) const;
+  /// Says what an old value becomes. A new value with a made name takes the old one's.
   void replace(ValueId oldValue, ValueId newValue);
-  /// Appends the node as it is, over the mapped inputs.
+  /// Whether `newValue` may stand for `oldValue` also where that is a graph output: the user's name of
+  /// an output must not move to an input, a constant or another output.
+  bool mayReplace(ValueId oldValue, ValueId newValue) const;
+  /// Appends the node as it is, over the mapped inputs; layouts stay.
   Status copy(NodeId node);
-  /// Sets the outputs, drops nodes that nothing needs; names of values survive.
+  /// Sets the outputs, drops nodes that nothing needs; names of outputs survive.
   Result<Graph> finish();
 
 private:

@@ -33,6 +33,9 @@ struct View {
   loop::Expr offset;
 };
 
+/// A value alone in its memory, in the order its layout says.
+View denseView(const TensorType &type);
+
 class InferContext {
 public:
   virtual ~InferContext() = default;
@@ -74,6 +77,9 @@ struct OpDef {
   /// of a concatenation.
   std::optional<View> (*inputView)(const OpView &, int input, const View &output) = nullptr;
 };
+
+/// Whether as many operands are given as `operands` names; the error says what is missing or too much.
+Status checkOperands(const OpDef &op, std::span<const ValueId> inputs);
 
 /// A graph's operator named in text; null if there is none.
 const OpDef *findOp(std::span<const OpDef *const> ops, std::string_view name);

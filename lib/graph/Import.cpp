@@ -1,0 +1,128 @@
+#include "planish/graph/Import.h"
+
+#include "planish/loop/Rewrite.h"
+
+#include <cmath>
+
+namespace planish::graph {
+
+namespace {
+
+std::string_view kindOf(const AttributeValue &value) {
+  static constexpr std::string_view kKinds[] = {"an integer", "a float",           "a string", "integers",
+                                                "floats",     "a list of strings", "a tensor"};
+  return kKinds[value.index()];
+}
+
+/// The attribute as a T, or nothing where it is absent; another type is complained about.
+template <class T> const T *typed(Importer &importer, std::string_view name, std::string_view expected) {
+  auto found = importer.node().attributes.find(name);
+  if (found == importer.node().attributes.end()) return nullptr;
+  if (auto *value = std::get_if<T>(&found->second)) return value;
+  importer.fail("attribute '" + std::string(name) + "' is " + std::string(kindOf(found->second)) +
+                ", expected " + std::string(expected));
+  return nullptr;
+}
+
+} // namespace
+
+int64_t Importer::intAttr(std::string_view name, int64_t otherwise) {
+  auto *value = typed<int64_t>(*this, name, "an integer");
+  return value ? *value : otherwise;
+}
+double Importer::floatAttr(std::string_view name, double otherwise) {
+  auto *value = typed<float>(*this, name, "a float");
+  return value ? double(*value) : otherwise;
+}
+std::string Importer::stringAttr(std::string_view name, std::string otherwise) {
+  auto *value = typed<std::string>(*this, name, "a string");
+  return value ? *value : std::move(otherwise);
+}
+std::vector<int64_t> Importer::intsAttr(std::string_view name, std::vector<int64_t> otherwise) {
+  auto *value = typed<std::vector<int64_t>>(*this, name, "integers");
+  return value ? *value : std::move(otherwise);
+}
+std::vector<double> Importer::floatsAttr(std::string_view name, std::vector<double> otherwise) {
+  auto *value = typed<std::vector<float>>(*this, name, "floats");
+  return value ? std::vector<double>(value->begin(), value->end()) : std::move(otherwise);
+}
+
+ValueId Importer::in(int input) {
+  if (has(input)) return n.inputs[size_t(input)];
+  fail("misses operand " + std::to_string(input));
+  return scalar(DType::f32, 0);
+}
+
+std::vector<loop::Expr> Importer::elements(int input) {
+  ValueId value = in(input);
+  if (problem) return {};
+  if (auto known = g.elements(value)) return *known;
+  notSupported("operand " + std::to_string(input) + " ('" + g[value].name +
+               "') must be computable from constants and input sizes");
+  return {};
+}
+
+std::vector<int64_t> Importer::constants(int input) {
+  std::vector<int64_t> r;
+  for (const loop::Expr &e : elements(input)) {
+    auto value = loop::constantOf(loop::simplify(e, {}));
+    if (!value) {
+      notSupported("operand " + std::to_string(input) + " ('" + g[in(input)].name + "') must be constant");
+      return {};
+    }
+    r.push_back(*value);
+  }
+  return r;
+}
+
+ValueId Importer::append(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs) {
+  if (problem) return scalar(DType::f32, 0);
+  std::string name = n.name.empty() ? n.opType : n.name;
+  auto made = g.append(op, std::move(attrs), std::move(inputs), Loc{{name}});
+  if (made) {
+    PLANISH_CHECK(made->size() == 1, "an operator of several results appended as one of one result");
+    return (*made)[0];
+  }
+  if (!problem) problem = made.error();
+  return scalar(DType::f32, 0);
+}
+
+ValueId Importer::scalar(DType dtype, double value) { return constant(dtype, {}, {value}); }
+
+ValueId Importer::constant(DType dtype, std::vector<int64_t> shape, const std::vector<double> &values) {
+  auto as = [&]<class T>(T) {
+    return g.addConstant(dtype, shape, std::vector<T>(values.begin(), values.end()));
+  };
+  switch (dtype) {
+  case DType::b1:
+  case DType::u8: return as(uint8_t{});
+  case DType::i8: return as(int8_t{});
+  case DType::i32: return as(int32_t{});
+  case DType::i64: return as(int64_t{});
+  case DType::f32: return as(float{});
+  }
+  PLANISH_CHECK(false, "an unknown element type");
+}
+
+Dim Importer::derive(const loop::Expr &size) {
+  auto made = g.derive(size);
+  if (made) return *made;
+  if (!problem) problem = made.error();
+  return Dim(1);
+}
+
+int Importer::axis(int64_t value, int rank, std::string_view what) {
+  if (value >= -rank && value < rank) return int(value < 0 ? value + rank : value);
+  fail(std::string(what) + " " + std::to_string(value) + " is outside [" + std::to_string(-rank) + ", " +
+       std::to_string(rank) + ")");
+  return 0;
+}
+
+void Importer::fail(std::string text) {
+  if (!problem) problem = badInput(std::move(text));
+}
+void Importer::notSupported(std::string text) {
+  if (!problem) problem = unsupported(std::move(text));
+}
+
+} // namespace planish::graph

@@ -1,0 +1,79 @@
+// Sizes known only at run time.
+
+#include "planish/graph/Graph.h"
+#include "planish/loop/Rewrite.h"
+#include "planish/loop/Text.h"
+
+#include <algorithm>
+
+namespace planish::graph {
+
+namespace {
+
+/// What every defined symbol is in terms of the sizes of graph inputs.
+loop::Substitution definitionsOf(std::span<const Symbol> symbols) {
+  loop::Substitution r;
+  for (const Symbol &s : symbols)
+    if (s.definition) r[s.var] = loop::substitute(s.definition, r);
+  return r;
+}
+
+bool readsMemory(const loop::Expr &e) {
+  bool r = false;
+  loop::walk(e, [&](const loop::Expr &x) { r |= loop::as<loop::Load>(x) != nullptr; });
+  return r;
+}
+
+} // namespace
+
+Var Graph::addSymbol(Symbol symbol) {
+  symbolList.push_back(std::move(symbol));
+  return symbolList.back().var;
+}
+
+Var Graph::addInputSymbol(std::string name, int64_t lower, int64_t upper, int input, int dim) {
+  for (const Symbol &s : symbolList)
+    if (s.var->name == name) return s.var;
+  return addSymbol({loop::var(std::move(name), Type{DType::i64, 1}, lower, upper), {}, input, dim});
+}
+
+Result<Dim> Graph::derive(const loop::Expr &size) {
+  loop::Expr wanted = loop::simplify(loop::cast(DType::i64, size), {});
+  auto constantDim = [&](int64_t value) -> Result<Dim> {
+    if (value < 0) return badInput("a dimension would be " + std::to_string(value));
+    return Dim(value);
+  };
+  if (auto c = loop::constantOf(wanted)) return constantDim(*c);
+  if (auto *v = loop::as<loop::VarRef>(wanted)) {
+    for (const Symbol &s : symbolList)
+      if (s.var == v->var) return Dim(s.var);
+  }
+  PLANISH_CHECK(!readsMemory(wanted), "a dimension that is read from memory: " + loop::print(wanted));
+
+  loop::Substitution definitions = definitionsOf(symbolList);
+  loop::Expr expanded = loop::simplify(loop::substitute(wanted, definitions), {});
+  if (auto c = loop::constantOf(expanded)) return constantDim(*c);
+  loop::Affine form = loop::affine(expanded);
+  for (const Symbol &s : symbolList) {
+    loop::Expr known = s.definition ? definitions.at(s.var) : loop::use(s.var);
+    if (loop::equal(loop::affine(known), form)) return Dim(s.var);
+  }
+
+  // Either form may give the tighter bounds.
+  loop::Range direct = loop::rangeOf(wanted), deep = loop::rangeOf(expanded);
+  loop::Range range{std::max(direct.lo, deep.lo), std::min(direct.hi, deep.hi)};
+  if (range.lo == range.hi) return constantDim(range.lo);
+  std::string text = loop::print(wanted);
+  if (range.hi >= INT32_MAX)
+    return badInput("the size " + text + " has no upper bound; give bounds with --max-shape");
+  if (range.hi < 0) return badInput("the size " + text + " is negative");
+  std::string name;
+  for (size_t i = symbolList.size();; ++i) {
+    name = "s" + std::to_string(i);
+    if (std::ranges::none_of(symbolList, [&](const Symbol &s) { return s.var->name == name; })) break;
+  }
+  int64_t lower = std::max<int64_t>(range.lo, 0);
+  return Dim(addSymbol({loop::var(name, Type{DType::i64, 1}, lower, range.hi), wanted, -1, -1}));
+}
+
+} // namespace planish::graph
