@@ -31,18 +31,24 @@ static uint64_t saved_state(void) {
   return ((uint64_t)high << 32) | low;
 }
 
-uint32_t planish_cpu_architecture_v1(void) { return PLANISH_ARCH_X86_64; }
+PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) { return PLANISH_ARCH_X86_64; }
 
-uint64_t planish_cpu_features_v1(void) {
+PLANISH_ONE uint64_t planish_cpu_features_v1(void) {
   const uint64_t saved = saved_state();
   uint64_t found = 0;
+  uint32_t leaf = 0, subleaf = 0;
+  unsigned words[4] = {0, 0, 0, 0};
   for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i) {
     const feature *f = &features[i];
     const uint64_t needed = state_masks[f->state];
-    unsigned words[4] = {0, 0, 0, 0};
-    if ((saved & needed) != needed) continue;
-    if (!__get_cpuid_count(f->leaf, f->subleaf, &words[0], &words[1], &words[2], &words[3])) continue;
-    if (words[f->word] >> f->bit & 1) found |= (uint64_t)1 << f->index;
+    /* Virtual machines trap on every CPUID, and the rows come leaf by leaf. */
+    if (f->leaf != leaf || f->subleaf != subleaf) {
+      leaf = f->leaf;
+      subleaf = f->subleaf;
+      for (int w = 0; w < 4; ++w) words[w] = 0;
+      __get_cpuid_count(leaf, subleaf, &words[0], &words[1], &words[2], &words[3]);
+    }
+    if ((saved & needed) == needed && (words[f->word] >> f->bit & 1)) found |= (uint64_t)1 << f->index;
   }
   return found;
 }
@@ -62,9 +68,9 @@ static const feature features[] = {
 #undef ROW
 };
 
-uint32_t planish_cpu_architecture_v1(void) { return PLANISH_ARCH_ARM64; }
+PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) { return PLANISH_ARCH_ARM64; }
 
-uint64_t planish_cpu_features_v1(void) {
+PLANISH_ONE uint64_t planish_cpu_features_v1(void) {
   uint64_t found = 0;
   for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i) {
     if (planish_os_features_v1(features[i].word) >> features[i].bit & 1)
@@ -82,7 +88,7 @@ typedef struct feature {
 
 static const feature features[] = {{"", 64}};
 
-uint32_t planish_cpu_architecture_v1(void) {
+PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) {
 #if defined(__arm__)
   return PLANISH_ARCH_ARM32;
 #else
@@ -90,11 +96,11 @@ uint32_t planish_cpu_architecture_v1(void) {
 #endif
 }
 
-uint64_t planish_cpu_features_v1(void) { return 0; }
+PLANISH_ONE uint64_t planish_cpu_features_v1(void) { return 0; }
 
 #endif
 
-const char *planish_cpu_feature_name_v1(uint32_t bit) {
+PLANISH_ONE const char *planish_cpu_feature_name_v1(uint32_t bit) {
   for (size_t i = 0; i < sizeof(features) / sizeof(features[0]); ++i) {
     if (features[i].index == bit) return features[i].name;
   }

@@ -393,8 +393,8 @@ static planish_status get_value(const planish_instance *self, uint32_t index, pl
 
 static uint32_t threads(const planish_instance *self) { return self->threads; }
 
-PLANISH_SHARED void planish_launch_v1(planish_instance *self, uint32_t launch, planish_kernel_fn kernel,
-                                      void *const *buffers, const int64_t *scalars, int64_t tasks) {
+PLANISH_ONE void planish_launch_v1(planish_instance *self, uint32_t launch, planish_kernel_fn kernel,
+                                   void *const *buffers, const int64_t *scalars, int64_t tasks) {
   const int64_t begin = self->profile ? planish_os_now_v1() : 0;
   if (tasks == 1 || self->run_threads == 1 || tasks <= 0 ||
       !planish_pool_run_v1(self->run_threads, kernel, buffers, scalars, tasks)) {
@@ -407,7 +407,7 @@ static void *library;
 
 extern PLANISH_SHARED const planish_api planish_api_v1;
 
-PLANISH_SHARED const planish_api planish_api_v1 = {
+PLANISH_ONE const planish_api planish_api_v1 = {
     PLANISH_ABI, 0,   memory_bytes, create,    destroy, set_input,
     set_output,  run, get_output,   get_value, threads, &library,
 };

@@ -6,9 +6,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* Everything the runtime's files share among each other. Weak: each compiled model carries a copy, and in a
- * program linked with several static ones the first copy serves them all. Names end in the ABI version. */
-#define PLANISH_SHARED __attribute__((weak, visibility("hidden")))
+/* On declarations of what the runtime's files share among each other and with generated code, and on their
+ * definitions: each compiled model carries a copy, and in a program linked with several static ones the first
+ * copy serves them all. Names end in the ABI version. */
+#define PLANISH_SHARED __attribute__((visibility("hidden")))
+#define PLANISH_ONE __attribute__((weak, visibility("hidden")))
 
 typedef struct planish_os_thread {
   unsigned long handle;

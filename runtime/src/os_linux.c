@@ -38,21 +38,21 @@ extern unsigned long getauxval(unsigned long type);
 #define SIGNAL_SET_BYTES 128u /* glibc's and musl's sigset_t */
 #define CORE_MASK_WORDS 128u  /* 8192 cores */
 
-int64_t planish_os_now_v1(void) {
+PLANISH_ONE int64_t planish_os_now_v1(void) {
   struct planish_timespec time = {0, 0};
   clock_gettime(CLOCK_MONOTONIC_ID, &time);
   return (int64_t)time.seconds * 1000000000 + (int64_t)time.nanoseconds;
 }
 
-void *planish_os_allocate_v1(uint64_t bytes) {
+PLANISH_ONE void *planish_os_allocate_v1(uint64_t bytes) {
   const uint64_t rounded = (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
   if (rounded < bytes || rounded > SIZE_MAX) return NULL;
   return aligned_alloc(PLANISH_ALIGNMENT, (size_t)rounded);
 }
 
-void planish_os_free_v1(void *memory) { free(memory); }
+PLANISH_ONE void planish_os_free_v1(void *memory) { free(memory); }
 
-uint32_t planish_os_cores_v1(void) {
+PLANISH_ONE uint32_t planish_os_cores_v1(void) {
   unsigned long long mask[CORE_MASK_WORDS];
   uint32_t cores = 0;
   for (size_t i = 0; i < CORE_MASK_WORDS; ++i) mask[i] = 0;
@@ -63,9 +63,9 @@ uint32_t planish_os_cores_v1(void) {
   return cores ? cores : 1;
 }
 
-int32_t planish_os_process_v1(void) { return getpid(); }
+PLANISH_ONE int32_t planish_os_process_v1(void) { return getpid(); }
 
-int planish_os_start_v1(planish_os_thread *thread, void *(*body)(void *), void *argument) {
+PLANISH_ONE int planish_os_start_v1(planish_os_thread *thread, void *(*body)(void *), void *argument) {
   unsigned char all[SIGNAL_SET_BYTES], old[SIGNAL_SET_BYTES];
   int failed;
   /* The program's signal handlers expect the program's threads. */
@@ -76,16 +76,16 @@ int planish_os_start_v1(planish_os_thread *thread, void *(*body)(void *), void *
   return failed;
 }
 
-void planish_os_join_v1(planish_os_thread *thread) { pthread_join(thread->handle, NULL); }
+PLANISH_ONE void planish_os_join_v1(planish_os_thread *thread) { pthread_join(thread->handle, NULL); }
 
-void planish_os_wait_v1(const void *word, uint32_t value) {
+PLANISH_ONE void planish_os_wait_v1(const void *word, uint32_t value) {
   syscall(SYS_FUTEX, word, FUTEX_WAIT_PRIVATE_OPERATION, value, NULL, NULL, 0);
 }
 
-void planish_os_wake_v1(const void *word) {
+PLANISH_ONE void planish_os_wake_v1(const void *word) {
   syscall(SYS_FUTEX, word, FUTEX_WAKE_PRIVATE_OPERATION, 1, NULL, NULL, 0);
 }
 
-uint64_t planish_os_features_v1(uint32_t word) { return getauxval(word ? 26 : 16); }
+PLANISH_ONE uint64_t planish_os_features_v1(uint32_t word) { return getauxval(word ? 26 : 16); }
 
 #endif

@@ -155,7 +155,7 @@ static int start_workers(uint32_t wanted) {
   return 0;
 }
 
-int planish_pool_acquire_v1(uint32_t threads) {
+PLANISH_ONE int planish_pool_acquire_v1(uint32_t threads) {
   int failed;
   adopt_process();
   lock_pool();
@@ -169,14 +169,14 @@ int planish_pool_acquire_v1(uint32_t threads) {
   return failed;
 }
 
-void planish_pool_release_v1(void) {
+PLANISH_ONE void planish_pool_release_v1(void) {
   lock_pool();
   if (--pool.users == 0) end_workers();
   unlock_pool();
 }
 
-int planish_pool_run_v1(uint32_t threads, planish_kernel_fn kernel, void *const *buffers,
-                        const int64_t *scalars, int64_t tasks) {
+PLANISH_ONE int planish_pool_run_v1(uint32_t threads, planish_kernel_fn kernel, void *const *buffers,
+                                    const int64_t *scalars, int64_t tasks) {
   const int64_t parts = tasks < (int64_t)threads ? tasks : (int64_t)threads;
   uint32_t idle = 0;
   if (!atomic_compare_exchange_strong_explicit(&pool.busy, &idle, 1, memory_order_acquire,

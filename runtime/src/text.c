@@ -29,7 +29,7 @@ static void put_number(writer *to, int64_t value) {
   while (n) put(to, digits[--n]);
 }
 
-void planish_text_v1(char *out, const char *format, ...) {
+PLANISH_ONE void planish_text_v1(char *out, const char *format, ...) {
   writer to = {out, 0};
   va_list arguments;
   va_start(arguments, format);
