@@ -1,0 +1,224 @@
+// Loads and stores of scalars and vectors, with any distance between lanes and any mask.
+#include "Emitter.h"
+
+#include "planish/support/Check.h"
+
+#include <llvm/IR/Module.h>
+
+#include <algorithm>
+#include <numeric>
+
+namespace planish::codegen {
+namespace {
+
+using namespace loop;
+using llvm::Value;
+
+/// The common distance of neighbouring lanes, if there is one.
+std::optional<int64_t> strideOf(const std::vector<int64_t> &lanes) {
+  int64_t stride = lanes.size() > 1 ? lanes[1] : 1;
+  for (size_t l = 0; l < lanes.size(); ++l)
+    if (lanes[l] != int64_t(l) * stride) return {};
+  return stride;
+}
+
+/// The number of neighbouring lanes that lie side by side in memory everywhere (a power of two).
+int runOf(const std::vector<int64_t> &lanes) {
+  size_t run = 1;
+  auto holds = [&](size_t n) {
+    for (size_t l = 0; l < lanes.size(); ++l)
+      if (lanes[l] != lanes[l / n * n] + int64_t(l % n)) return false;
+    return true;
+  };
+  while (lanes.size() % (2 * run) == 0 && holds(2 * run)) run *= 2;
+  return int(run);
+}
+
+std::vector<int> ascending(int first, int count, int step = 1) {
+  std::vector<int> r;
+  for (int i = 0; i < count; ++i) r.push_back(first + i * step);
+  return r;
+}
+
+int lanesOf(llvm::Type *t) {
+  auto *v = llvm::dyn_cast<llvm::FixedVectorType>(t);
+  return v ? int(v->getNumElements()) : 1;
+}
+
+} // namespace
+
+/// `p` where the scalar mask holds, else the address of a zero that may always be read.
+Value *Emitter::safeAddress(Value *p, Value *mask) {
+  llvm::Module *module = entry->getModule();
+  auto *zeros = module->getGlobalVariable("planish.zero", true);
+  if (!zeros) {
+    zeros = new llvm::GlobalVariable(*module, b.getInt64Ty(), true, llvm::GlobalValue::PrivateLinkage,
+                                     b.getInt64(0), "planish.zero");
+    zeros->setAlignment(llvm::Align(8));
+  }
+  return b.CreateSelect(mask, p, zeros);
+}
+
+/// Bytes of memory for a boolean, the value's own type for everything else.
+llvm::Type *Emitter::memoryType(Type t) { return type(t.dtype == DType::b1 ? Type{DType::u8, t.lanes} : t); }
+
+Value *Emitter::load(const Expr &e, const Load &l) {
+  Access a = accessOf(&l, l.buffer, l.indices, e->type.lanes);
+  Value *mask = l.mask ? fitted(expr(l.mask), e->type.lanes) : nullptr;
+  llvm::Type *stored = memoryType(e->type);
+  Value *v;
+  if (mask && l.buffer->scope == Scope::Register && a.constantLanes() && strideOf(a.lanes) == 1) {
+    // All lanes exist, and a masked load would keep the buffer out of registers.
+    v = b.CreateSelect(mask, loadLanes(a, stored, nullptr), llvm::Constant::getNullValue(stored));
+  } else {
+    v = loadLanes(a, stored, mask);
+  }
+  return e->type.dtype == DType::b1 ? b.CreateICmpNE(v, llvm::Constant::getNullValue(stored)) : v;
+}
+
+Value *Emitter::loadLanes(const Access &a, llvm::Type *stored, Value *mask) {
+  int lanes = lanesOf(stored);
+  llvm::Align align(uint64_t(byteSize(a.buffer->dtype)));
+  if (lanes == 1) {
+    Value *p = address(a);
+    return b.CreateAlignedLoad(stored, mask ? safeAddress(p, mask) : p, align);
+  }
+  auto stride = a.constantLanes() ? strideOf(a.lanes) : std::nullopt;
+  Value *zero = llvm::Constant::getNullValue(stored);
+  if (stride == 1) {
+    Value *p = address(a);
+    return mask ? static_cast<Value *>(b.CreateMaskedLoad(stored, p, align, mask, zero))
+                : b.CreateAlignedLoad(stored, p, align);
+  }
+  if (mask) return b.CreateMaskedGather(stored, laneAddresses(a), align, mask, zero);
+  if (stride == 0)
+    return b.CreateVectorSplat(unsigned(lanes),
+                               b.CreateAlignedLoad(stored->getScalarType(), address(a), align));
+  if (stride && std::abs(*stride) <= 4) return loadStrided(a, *stride, stored);
+  int run = a.constantLanes() ? runOf(a.lanes) : 1;
+  if (run > 1) return loadRuns(a, run, stored);
+  return loadScattered(a, stored);
+}
+
+/// Distances of 2 to 4 (or backwards) are whole loads that together cover exactly the span of the
+/// lanes, and a shuffle.
+Value *Emitter::loadStrided(const Access &a, int64_t stride, llvm::Type *stored) {
+  int lanes = lanesOf(stored), width = int(std::abs(stride));
+  int64_t size = byteSize(a.buffer->dtype);
+  Value *p = address(a);
+  if (stride < 0) p = step(p, b.getInt64(uint64_t(stride * (lanes - 1) * size)));
+  // Load k starts at k*lanes, the last one so that it ends with the last lane.
+  int span = width * (lanes - 1) + 1;
+  Value *r = llvm::PoisonValue::get(stored);
+  for (int k = 0; k < width; ++k) {
+    int start = k == width - 1 ? span - lanes : k * lanes;
+    Value *part =
+        b.CreateAlignedLoad(stored, step(p, b.getInt64(uint64_t(start * size))), llvm::Align(uint64_t(size)));
+    std::vector<int> pick(size_t(lanes), -1);
+    for (int l = 0; l < lanes; ++l) {
+      int at = width * (stride < 0 ? lanes - 1 - l : l);
+      bool mine = at >= start && at < start + lanes && (k == width - 1 ? at >= k * lanes : true);
+      pick[size_t(l)] = mine ? lanes + at - start : l;
+    }
+    r = b.CreateShuffleVector(r, part, pick);
+  }
+  return r;
+}
+
+/// Runs of neighbouring lanes as one wide element each.
+Value *Emitter::loadRuns(const Access &a, int run, llvm::Type *stored) {
+  int size = byteSize(a.buffer->dtype), lanes = lanesOf(stored);
+  while (run * size > 8) run /= 2;
+  auto *wide = b.getIntNTy(unsigned(8 * run * size));
+  Value *p = address(a), *r = llvm::PoisonValue::get(llvm::FixedVectorType::get(wide, unsigned(lanes / run)));
+  for (int l = 0; l < lanes; l += run) {
+    Value *at = step(p, b.getInt64(uint64_t(a.lanes[size_t(l)] * size)));
+    r = b.CreateInsertElement(r, b.CreateAlignedLoad(wide, at, llvm::Align(uint64_t(size))),
+                              uint64_t(l / run));
+  }
+  return b.CreateBitCast(r, stored);
+}
+
+/// The addresses of all lanes, as a vector of pointers.
+Value *Emitter::laneAddresses(const Access &a) {
+  unsigned lanes = unsigned(a.lanes.size());
+  auto *longs = llvm::FixedVectorType::get(b.getInt64Ty(), lanes);
+  auto constants = [&](const std::vector<int64_t> &v) {
+    std::vector<llvm::Constant *> r;
+    for (int64_t x : v) r.push_back(b.getInt64(uint64_t(x)));
+    return llvm::ConstantVector::get(r);
+  };
+  Value *elements = constants(a.lanes);
+  for (const LaneStep &s : a.steps)
+    elements =
+        b.CreateAdd(elements, b.CreateMul(b.CreateVectorSplat(lanes, expr(s.value)), constants(s.delta)));
+  for (auto &[index, stride] : a.irregular) {
+    Value *i = fitted(b.CreateSExt(expr(index), longs), int(lanes));
+    elements = b.CreateAdd(elements, b.CreateMul(i, b.CreateVectorSplat(lanes, expr(stride))));
+  }
+  uint64_t size = uint64_t(byteSize(a.buffer->dtype));
+  Value *bytes = b.CreateMul(elements, b.CreateVectorSplat(lanes, b.getInt64(size)));
+  return b.CreateGEP(b.getInt8Ty(), address(a), bytes);
+}
+
+Value *Emitter::loadScattered(const Access &a, llvm::Type *stored) {
+  int lanes = lanesOf(stored), size = byteSize(a.buffer->dtype);
+  llvm::Align align{uint64_t(size)};
+  Value *p = a.constantLanes() ? address(a) : nullptr, *all = p ? nullptr : laneAddresses(a);
+  Value *r = llvm::PoisonValue::get(stored);
+  for (int l = 0; l < lanes; ++l) {
+    Value *at = p ? step(p, b.getInt64(uint64_t(a.lanes[size_t(l)] * size)))
+                  : b.CreateExtractElement(all, uint64_t(l));
+    r = b.CreateInsertElement(r, b.CreateAlignedLoad(stored->getScalarType(), at, align), uint64_t(l));
+  }
+  return r;
+}
+
+void Emitter::store(const Store &s) {
+  int lanes = s.value->type.lanes;
+  Access a = accessOf(&s, s.buffer, s.indices, lanes);
+  Value *value = expr(s.value);
+  Value *mask = s.mask ? fitted(expr(s.mask), lanes) : nullptr;
+  if (s.buffer->dtype == DType::b1) value = b.CreateZExt(value, memoryType({DType::b1, lanes}));
+  if (mask && s.buffer->scope == Scope::Register && a.constantLanes() && strideOf(a.lanes) == 1) {
+    value = b.CreateSelect(mask, value, loadLanes(a, value->getType(), nullptr));
+    mask = nullptr;
+  }
+  storeLanes(a, value, mask);
+}
+
+void Emitter::storeLanes(const Access &a, Value *value, Value *mask) {
+  int lanes = lanesOf(value->getType()), size = byteSize(a.buffer->dtype);
+  llvm::Align align{uint64_t(size)};
+  if (lanes == 1 && mask) {
+    Value *p = address(a);
+    auto *then = block("store"), *done = block("stored");
+    b.CreateCondBr(mask, then, done);
+    b.SetInsertPoint(then);
+    b.CreateAlignedStore(value, p, align);
+    b.CreateBr(done);
+    b.SetInsertPoint(done);
+    return;
+  }
+  if (lanes == 1 || (a.constantLanes() && strideOf(a.lanes) == 1)) {
+    Value *p = address(a);
+    if (mask) b.CreateMaskedStore(value, p, align, mask);
+    else b.CreateAlignedStore(value, p, align);
+    return;
+  }
+  if (mask) {
+    b.CreateMaskedScatter(value, laneAddresses(a), align, mask);
+    return;
+  }
+  Value *p = a.constantLanes() ? address(a) : nullptr, *all = p ? nullptr : laneAddresses(a);
+  int run = p ? runOf(a.lanes) : 1;
+  for (int l = 0; l < lanes; l += run) {
+    Value *at = p ? step(p, b.getInt64(uint64_t(a.lanes[size_t(l)] * size)))
+                  : b.CreateExtractElement(all, uint64_t(l));
+    Value *part = run == 1 ? b.CreateExtractElement(value, uint64_t(l))
+                           : b.CreateShuffleVector(value, ascending(l, run));
+    b.CreateAlignedStore(part, at, align);
+  }
+}
+
+} // namespace planish::codegen
