@@ -122,7 +122,7 @@ def check_text(name, lines):
     if is_code and len(lines) > MAX_LINES and not Path(name).stem.endswith("Table"):
         yield MAX_LINES, f"{len(lines)} lines; split it by idea (tables are named *Table)"
     if name.endswith(".h"):
-        if not lines or not lines[0].startswith(("//", "/*")):
+        if not any(line.startswith(("//", "/*")) for line in lines[:3]):
             yield 1, "a header opens with what the thing means"
         if name.startswith(("include/", "lib/")) and "#pragma once" not in lines:
             yield 1, "a header has #pragma once"
