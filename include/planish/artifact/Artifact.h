@@ -1,0 +1,40 @@
+// Program + machine code -> the files a user gets: the library, its C header, the manifest and the
+// report.
+#pragma once
+
+#include "planish/loop/Program.h"
+#include "planish/support/Result.h"
+#include "planish/target/Target.h"
+
+#include <string>
+#include <vector>
+
+namespace planish::artifact {
+
+enum class LibraryKind : uint8_t { Shared, Static, Both };
+
+/// What the manifest says about where a build came from.
+struct Provenance {
+  std::string modelFile;           // file name without folder
+  std::string modelHash;           // SHA-256 of the model file
+  std::vector<std::string> notes;  // what the tools told the user
+};
+
+/// The files, by name, in memory: nothing is on disk before all of them are there.
+struct Files {
+  struct File {
+    std::string name, bytes;
+  };
+  std::vector<File> files;
+  int64_t weightsBytes = 0, arenaBytes = 0, libraryBytes = 0;
+};
+
+/// Compiles every kernel (in parallel, each distinct one once), the host function and the runtime,
+/// and links them. Equal programs give equal bytes.
+Result<Files> build(const loop::Program &program, const Target &target, LibraryKind kind,
+                    const Provenance &provenance);
+
+/// Writes the files into `directory` (made if needed). Leaves nothing behind when it fails.
+Status write(const Files &files, const std::string &directory);
+
+} // namespace planish::artifact

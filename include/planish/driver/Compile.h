@@ -1,0 +1,48 @@
+// The whole compiler as one function.
+#pragma once
+
+#include "planish/artifact/Artifact.h"
+#include "planish/support/Result.h"
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace planish::driver {
+
+/// A textual form to look at instead of building a library.
+enum class Emit : uint8_t { Nothing, Graph, Loop, Llvm, Assembly, C, OpenCl };
+
+struct Options {
+  std::string model;                                      // path of the ONNX file
+  std::string output;                                     // directory to write; may be empty with `emit`
+  std::string target = "cpu";
+  std::string name;                                       // of the library and its symbols; default: the file's stem
+  std::map<std::string, std::vector<int64_t>> shapes;     // sizes of inputs
+  std::map<std::string, std::vector<int64_t>> maxShapes;  // bounds of inputs; free dimensions stay symbols
+  artifact::LibraryKind library = artifact::LibraryKind::Shared;
+  Emit emit = Emit::Nothing;
+  std::string printAfter;                                 // graph pass whose result goes to `text`
+  std::string stopAfter;                                  // last graph pass to run
+};
+
+/// Where the time of one compilation went, in order.
+struct Phase {
+  std::string name;
+  double seconds = 0;
+};
+
+struct Artifact {
+  std::string directory;           // empty when only text was asked for
+  std::string name, target;
+  std::string text;                // what emit or printAfter asked for
+  std::vector<std::string> notes;  // decisions the user should know, one line each
+  std::vector<Phase> phases;
+  int64_t weightsBytes = 0, arenaBytes = 0, libraryBytes = 0;
+};
+
+/// ONNX file -> directory with library, header, manifest and report.
+Result<Artifact> compile(const Options &options);
+
+} // namespace planish::driver

@@ -1,0 +1,150 @@
+#include "Documents.h"
+
+#include "planish/loop/Rewrite.h"
+#include "planish/loop/Text.h"
+#include "planish/support/Hash.h"
+#include "planish/support/Text.h"
+#include "planish/support/Version.h"
+
+#include <llvm/Support/JSON.h>
+
+#include <map>
+
+namespace planish::artifact {
+
+using loop::Port;
+using loop::Program;
+namespace json = llvm::json;
+
+namespace {
+
+std::string pretty(json::Value v) {
+  std::string s;
+  llvm::raw_string_ostream out(s);
+  out << llvm::formatv("{0:2}", v) << "\n";
+  return s;
+}
+
+json::Value dimension(const Dim &d) {
+  if (d.isConstant()) return d.constant();
+  return json::Object{{"symbol", d.symbol()->name}, {"min", d.lower()}, {"max", d.upper()}};
+}
+json::Object portOf(const Port &p) {
+  json::Array dims;
+  for (const Dim &d : p.type.shape) dims.push_back(dimension(d));
+  return json::Object{{"name", json::fixUTF8(p.name)}, {"dtype", std::string(nameOf(p.type.dtype))}, {"shape", std::move(dims)}};
+}
+json::Array portsOf(const std::vector<Port> &ports) {
+  json::Array r;
+  for (const Port &p : ports) r.push_back(portOf(p));
+  return r;
+}
+json::Array stringsOf(const std::vector<std::string> &texts) {
+  json::Array r;
+  for (const std::string &t : texts) r.push_back(json::fixUTF8(t));
+  return r;
+}
+
+} // namespace
+
+std::string buildIdOf(const Program &program, const Target &target, const Provenance &provenance) {
+  std::string all = std::string(kVersion) + "\n" + provenance.modelHash + "\n" + target.name + " " + target.cpu;
+  for (const std::string &f : target.features) all += " " + f;
+  all += "\n" + loop::print(program);
+  for (const loop::ConstantData &c : program.constants) all += hexOf(hash64(*c.bytes));
+  return sha256(std::as_bytes(std::span(all))).substr(0, 32);
+}
+
+std::string headerOf(const Program &p) {
+  std::string guard = "PLANISH_MODEL_" + p.name + "_H";
+  auto shapeText = [](const Port &port) {
+    return textOf(port.type) + joined(port.type.shape, [](const Dim &d) {
+             return d.isConstant() ? std::string()
+                                   : ", " + d.symbol()->name + " in " + std::to_string(d.lower()) + ".." + std::to_string(d.upper());
+           }, "");
+  };
+  std::string r = "/* The compiled model '" + p.name + "'.\n *\n";
+  auto list = [&](const char *what, const std::vector<Port> &ports) {
+    for (size_t i = 0; i < ports.size(); ++i)
+      r += std::string(" * ") + what + " " + std::to_string(i) + ": " + ports[i].name + ": " + shapeText(ports[i]) + "\n";
+  };
+  list("Input", p.inputs);
+  list("Output", p.outputs);
+  r += " *\n * All tensors are dense in the order written. An instance needs an arena of " +
+       std::to_string(p.arenaBytes) + " bytes;\n * nothing is allocated after planish_create. Use with planish/runtime.h. */\n";
+  r += "#ifndef " + guard + "\n#define " + guard + "\n\n#include <planish/runtime.h>\n\n";
+  auto constants = [&](const char *what, const std::vector<Port> &ports) {
+    for (size_t i = 0; i < ports.size(); ++i) {
+      int64_t elements = 1;
+      for (const Dim &d : ports[i].type.shape) elements *= d.upper();
+      r += "#define " + p.name + "_" + what + std::to_string(i) + "_ELEMENTS " + std::to_string(elements) +
+           " /* at most */\n";
+    }
+  };
+  r += "#define " + p.name + "_INPUTS " + std::to_string(p.inputs.size()) + "\n";
+  r += "#define " + p.name + "_OUTPUTS " + std::to_string(p.outputs.size()) + "\n";
+  constants("INPUT", p.inputs);
+  constants("OUTPUT", p.outputs);
+  r += "#define " + p.name + "_ARENA_BYTES " + std::to_string(p.arenaBytes) + "\n\n";
+  r += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
+  r += "/* The model when lib" + p.name + ".a is linked; a shared library is opened with planish_open(). */\n";
+  r += "extern const planish_model " + p.name + "_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n";
+  return r;
+}
+
+std::string manifestOf(const Program &p, const Target &target, const Provenance &provenance,
+                       const std::string &buildId, const Files &files) {
+  json::Array libraries;
+  for (const Files::File &f : files.files)
+    if (f.name.starts_with("lib"))
+      libraries.push_back(json::Object{{"file", f.name}, {"bytes", int64_t(f.bytes.size())}, {"sha256", sha256(std::as_bytes(std::span(f.bytes)))}});
+  json::Array layers;
+  for (const loop::LaunchInfo &l : p.launches)
+    layers.push_back(json::Object{{"kernel", l.kernel}, {"nodes", stringsOf(l.nodes)}});
+  return pretty(json::Object{
+      {"name", p.name},
+      {"version", kVersion},
+      {"build", buildId},
+      {"target", target.name},
+      {"model", json::Object{{"file", json::fixUTF8(provenance.modelFile)}, {"sha256", provenance.modelHash}}},
+      {"inputs", portsOf(p.inputs)},
+      {"outputs", portsOf(p.outputs)},
+      {"memory", json::Object{{"arena", p.arenaBytes}, {"weights", files.weightsBytes}}},
+      {"libraries", std::move(libraries)},
+      {"layers", std::move(layers)},
+  });
+}
+
+std::string reportOf(const Program &p, const Target &target, const Provenance &provenance, const Files &files) {
+  json::Array launches;
+  std::map<std::string_view, int64_t> templates;
+  double flops = 0;
+  for (const loop::LaunchInfo &l : p.launches) {
+    ++templates[l.templateName];
+    flops += l.flops;
+    launches.push_back(json::Object{{"kernel", l.kernel},
+                                    {"template", std::string(l.templateName)},
+                                    {"config", l.config},
+                                    {"nodes", stringsOf(l.nodes)},
+                                    {"flops", l.flops},
+                                    {"bytes", l.bytes}});
+  }
+  json::Object perTemplate;
+  for (auto &[name, count] : templates) perTemplate[std::string(name)] = count;
+  json::Array constants;
+  for (const loop::ConstantData &c : p.constants)
+    constants.push_back(json::Object{{"name", json::fixUTF8(c.name)}, {"bytes", int64_t(c.bytes->size())}});
+  return pretty(json::Object{
+      {"name", p.name},
+      {"target", target.name},
+      {"notes", stringsOf(provenance.notes)},
+      {"flops", flops},
+      {"distinctKernels", int64_t(p.kernels.size())},
+      {"launchesByTemplate", std::move(perTemplate)},
+      {"memory", json::Object{{"arena", p.arenaBytes}, {"weights", files.weightsBytes}, {"library", files.libraryBytes}}},
+      {"launches", std::move(launches)},
+      {"constants", std::move(constants)},
+  });
+}
+
+} // namespace planish::artifact

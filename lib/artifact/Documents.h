@@ -1,0 +1,18 @@
+// The texts next to a library: C header, manifest, report. All deterministic.
+#pragma once
+
+#include "planish/artifact/Artifact.h"
+
+#include <string>
+
+namespace planish::artifact {
+
+/// Hash of everything the build depends on: program text, constants, target, compiler version.
+std::string buildIdOf(const loop::Program &program, const Target &target, const Provenance &provenance);
+std::string headerOf(const loop::Program &program);
+std::string manifestOf(const loop::Program &program, const Target &target, const Provenance &provenance,
+                       const std::string &buildId, const Files &files);
+std::string reportOf(const loop::Program &program, const Target &target, const Provenance &provenance,
+                     const Files &files);
+
+} // namespace planish::artifact

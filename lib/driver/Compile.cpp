@@ -1,0 +1,136 @@
+// The pipeline, top to bottom.
+#include "planish/driver/Compile.h"
+
+#include "planish/codegen/CLike.h"
+#include "planish/codegen/Llvm.h"
+#include "planish/graph/Text.h"
+#include "planish/lower/Lower.h"
+#include "planish/onnx/Import.h"
+#include "planish/support/Hash.h"
+#include "planish/transform/Passes.h"
+
+#include <chrono>
+#include <filesystem>
+#include <fstream>
+
+namespace planish::driver {
+
+using graph::Graph;
+using loop::Program;
+
+namespace {
+
+/// Measures the phases of one compilation.
+class Clock {
+public:
+  explicit Clock(std::vector<Phase> &phases) : phases(phases) {}
+  void lap(std::string name) {
+    auto now = std::chrono::steady_clock::now();
+    phases.push_back({std::move(name), std::chrono::duration<double>(now - last).count()});
+    last = now;
+  }
+
+private:
+  std::vector<Phase> &phases;
+  std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
+};
+
+/// A C identifier: the name asked for, or the file's stem with other characters replaced.
+Result<std::string> libraryName(const Options &o) {
+  auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
+  auto fits = [&](char c) { return letter(c) || (c >= '0' && c <= '9'); };
+  if (!o.name.empty()) {
+    if (!letter(o.name[0]) || !std::all_of(o.name.begin(), o.name.end(), fits))
+      return usage("--name '" + o.name + "' is no C identifier");
+    return o.name;
+  }
+  std::string r = std::filesystem::path(o.model).stem().string();
+  for (char &c : r)
+    if (!fits(c)) c = '_';
+  return r.empty() || !letter(r[0]) ? "m_" + r : r;
+}
+
+Result<std::string> hashOfFile(const std::string &path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return badInput("cannot read '" + path + "'");
+  std::string bytes(std::istreambuf_iterator<char>(in), {});
+  return sha256(std::as_bytes(std::span(bytes)));
+}
+
+Result<Graph> transformed(Graph g, const Options &o, Artifact &art, Clock &clock) {
+  for (const std::string &name : {o.printAfter, o.stopAfter}) {
+    auto rows = transform::passes();
+    if (!name.empty() && std::none_of(rows.begin(), rows.end(), [&](auto &row) { return row.name == name; }))
+      return usage("there is no pass '" + name + "'; --list-passes lists them");
+  }
+  transform::PipelineOptions pipeline;
+  pipeline.stopAfter = o.stopAfter;
+  pipeline.observe = [&](std::string_view pass, const Graph &result) {
+    clock.lap(std::string(pass));
+    if (pass == o.printAfter) art.text += graph::print(result);
+  };
+  return transform::runPasses(std::move(g), pipeline);
+}
+
+/// The form that --emit asks for, of a program for a target.
+Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
+  switch (form) {
+  case Emit::Loop: return loop::print(p);
+  case Emit::Llvm:
+  case Emit::Assembly: {
+    auto as = form == Emit::Llvm ? codegen::Form::LlvmText : codegen::Form::Assembly;
+    PLANISH_ASSIGN(std::string kernels, codegen::emitKernels(p.kernels, target, as));
+    PLANISH_ASSIGN(std::string host, codegen::emitHost(p, p.name + "_host", target, as));
+    return kernels + host;
+  }
+  case Emit::C: return codegen::printProgram(p);
+  case Emit::OpenCl: return codegen::printKernels(p.kernels, codegen::kOpenCl12);
+  case Emit::Nothing:
+  case Emit::Graph: break;
+  }
+  return std::string();
+}
+
+} // namespace
+
+Result<Artifact> compile(const Options &o) {
+  Artifact art;
+  Clock clock(art.phases);
+  PLANISH_ASSIGN(Target target, parseTarget(o.target));
+  PLANISH_ASSIGN(art.name, libraryName(o));
+  art.target = target.name;
+
+  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
+  art.notes = model.notes;
+  clock.lap("import");
+
+  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art, clock));
+  if (o.emit == Emit::Graph) art.text += graph::print(graph);
+  if (o.emit == Emit::Graph || !o.stopAfter.empty()) return art;
+
+  lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
+  PLANISH_ASSIGN(Program program, lower::lower(graph, target, {art.name, mode}));
+  clock.lap("lower");
+
+  if (o.emit != Emit::Nothing) {
+    PLANISH_ASSIGN(std::string text, emitted(program, target, o.emit));
+    art.text += text;
+    return art;
+  }
+  if (target.device != DeviceKind::Cpu)
+    return unsupported("target '" + target.name + "' has no library form; use --emit opencl");
+  PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
+  artifact::Provenance from{std::filesystem::path(o.model).filename().string(), modelHash, model.notes};
+  PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from));
+  clock.lap("code");
+
+  PLANISH_TRY(artifact::write(files, o.output));
+  art.directory = o.output;
+  art.weightsBytes = files.weightsBytes;
+  art.arenaBytes = files.arenaBytes;
+  art.libraryBytes = files.libraryBytes;
+  clock.lap("write");
+  return art;
+}
+
+} // namespace planish::driver

@@ -1,0 +1,215 @@
+#include "Kernels.h"
+
+#include "planish/graph/Evaluate.h"
+#include "planish/loop/Passes.h"
+#include "planish/loop/Rewrite.h"
+#include "planish/loop/Text.h"
+#include "planish/schedule/Template.h"
+#include "planish/support/Check.h"
+#include "planish/support/Hash.h"
+#include "planish/support/Text.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace planish::lower {
+
+using loop::Buffer;
+using loop::Compute;
+using loop::Expr;
+
+namespace {
+
+/// Below this a second thread costs more than it saves: about two microseconds of work.
+constexpr double kParallelFlops = 60e3, kParallelBytes = 60e3;
+
+std::vector<Expr> extents(const Shape &shape) {
+  std::vector<Expr> r;
+  for (const Dim &d : shape) r.push_back(loop::extentOf(d));
+  return r;
+}
+
+double upperProduct(const std::vector<loop::Iter> &iters) {
+  double r = 1;
+  for (const loop::Iter &i : iters) r *= double(std::max<int64_t>(loop::rangeOf(i.extent).hi, 0));
+  return r;
+}
+double flopsOf(const Compute &c) {
+  double points = upperProduct(c.space);
+  return c.reduce.empty() ? points : points * upperProduct(c.reduce) * (c.rhs ? 2 : 1);
+}
+
+Compute copyOf(const Buffer &from, const Buffer &to) {
+  Compute c;
+  c.name = "copy";
+  for (size_t d = 0; d < to->shape.size(); ++d) {
+    Var i = loop::var("i" + std::to_string(d));
+    c.space.push_back({i, to->shape[d]});
+    c.outIndices.push_back(loop::use(i));
+  }
+  c.out = to;
+  c.value = loop::load(from, c.outIndices);
+  loop::collectParams(c);
+  return c;
+}
+
+/// The value of a constant of one element.
+std::optional<double> soleElement(const graph::Value &v) {
+  if (!v.isConstant() || v.data->size() != size_t(byteSize(v.type.dtype))) return std::nullopt;
+  const std::byte *p = v.data->data();
+  auto as = [&]<class T>(T value) {
+    std::memcpy(&value, p, sizeof value);
+    return double(value);
+  };
+  switch (v.type.dtype) {
+  case DType::f32: return as(float());
+  case DType::i32: return as(int32_t());
+  case DType::u8: return as(uint8_t());
+  case DType::b1: return as(uint8_t());
+  case DType::i8: return as(int8_t());
+  case DType::i64: break;  // a double does not hold them all
+  }
+  return std::nullopt;
+}
+
+/// Loads of constants of one element become immediates.
+void inlineSoleElements(Compute &c, const std::map<const loop::BufferNode *, double> &values) {
+  if (values.empty()) return;
+  auto immediate = [&](const Expr &x) {
+    const auto *l = loop::as<loop::Load>(x);
+    if (!l || l->mask) return x;
+    auto it = values.find(l->buffer.get());
+    return it == values.end() ? x : loop::constant(it->second, x->type);
+  };
+  for (Expr *e : {&c.init, &c.lhs, &c.rhs, &c.value})
+    if (*e) *e = loop::rewrite(*e, immediate);
+  c.params.clear();
+  c.scalars.clear();
+  loop::collectParams(c);
+}
+
+/// Too little work to share: parallel loops run as serial ones, in one task.
+loop::Function withoutTasks(const loop::Function &f) {
+  loop::Function r = f;
+  r.body = loop::rewrite(f.body, [](const loop::Stmt &s) {
+    const auto *l = loop::as<loop::For>(s);
+    if (!l || l->kind != loop::LoopKind::Parallel) return s;
+    return loop::loop(l->var, l->begin, l->end, loop::LoopKind::Serial, l->body);
+  });
+  return r;
+}
+
+std::string textOf(const schedule::Config &config) {
+  return joined(config, [](const auto &knob) { return knob.first + "=" + std::to_string(knob.second); }, " ");
+}
+
+} // namespace
+
+Result<LoweredStep> KernelSet::lower(const Step &step) {
+  // Operands in the same place are one parameter: the buffers of a function never alias.
+  std::vector<std::pair<Operand, Buffer>> distinct;
+  auto bufferFor = [&](const Operand &o, const std::string &name) {
+    for (auto &[other, b] : distinct)
+      if (samePlace(other.place, o.place) && other.type.shape == o.type.shape) return b;
+    loop::Scope scope = storage.roots[size_t(o.place.root)].region == loop::Region::Constant ? loop::Scope::Constant
+                                                                                            : loop::Scope::Global;
+    Buffer b = loop::buffer(name, o.type.dtype, extents(o.type.shape), o.place.view.strides, scope);
+    distinct.push_back({o, b});
+    return b;
+  };
+  std::vector<Buffer> in;
+  std::map<const loop::BufferNode *, double> sole;
+  for (size_t i = 0; i < step.in.size(); ++i) {
+    in.push_back(step.in[i] ? bufferFor(*step.in[i], "x" + std::to_string(i)) : nullptr);
+    if (!step.in[i]) continue;
+    if (auto value = soleElement(g[step.in[i]->value])) sole[in.back().get()] = *value;
+  }
+  Buffer out = bufferFor(step.out, "y");
+  const graph::Node &node = g[step.node];
+  Compute compute = step.copy ? copyOf(in[0], out) : graph::computeOf(node, g, in, out);
+  inlineSoleElements(compute, sole);
+
+  LoweredStep r;
+  const std::vector<Buffer> params = compute.params;
+  r.info.flops = flopsOf(compute);
+  const Shared &s = shared(compute, compute.name);
+  r.kernel = s.function;
+  r.tasks = s.tasks;
+  for (size_t i = 0; i < params.size(); ++i) {
+    auto it = std::find_if(distinct.begin(), distinct.end(), [&](auto &d) { return d.second == params[i]; });
+    PLANISH_CHECK(it != distinct.end(), "a kernel parameter that is no operand");
+    const Operand &o = it->first;
+    Argument a;
+    a.parameter = s.function->params[i];
+    if (storage.roots[size_t(o.place.root)].region == loop::Region::Constant) {
+      auto packing = s.packings.find(int(i));
+      PLANISH_ASSIGN(a.constant, constantFor(o, packing == s.packings.end() ? nullptr : &packing->second));
+      r.info.bytes += double(constants[size_t(a.constant)].bytes->size());
+    } else {
+      a.operand = o;
+      double elements = 1;
+      for (const Dim &d : o.type.shape) elements *= double(d.upper());
+      r.info.bytes += elements * byteSize(o.type.dtype);
+    }
+    r.arguments.push_back(std::move(a));
+  }
+  r.info.kernel = r.kernel->name;
+  r.info.templateName = s.templateName;
+  r.info.config = s.config;
+  r.info.nodes = node.loc.onnxNodes;
+  return r;
+}
+
+const KernelSet::Shared &KernelSet::shared(Compute compute, const std::string &stem) {
+  compute.name = "kernel";
+  loop::Function plain = loop::definition(compute);
+  std::string key = loop::print(plain);
+  if (auto it = byText.find(key); it != byText.end()) return it->second;
+
+  Shared s;
+  loop::Function f;
+  if (mode == Mode::Reference) {
+    f = std::move(plain);
+    s.templateName = "reference";
+  } else {
+    double flops = flopsOf(compute), bytes = 0;
+    for (const Buffer &b : compute.params) {
+      double elements = 1;
+      for (const Expr &d : b->shape) elements *= double(loop::rangeOf(d).hi);
+      bytes += elements * byteSize(b->dtype);
+    }
+    schedule::Scheduled scheduled = schedule::schedule(std::move(compute), target);
+    f = std::move(scheduled.lowered.function);
+    if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
+    f = loop::unroll(loop::vectorize(f));
+    for (auto &p : scheduled.lowered.packings) s.packings.emplace(p.param, std::move(p.function));
+    s.templateName = scheduled.templateName;
+    s.config = textOf(scheduled.config);
+  }
+  f = loop::legalize(f, loop::Legal{target.fma, target.fma});
+  f.name = program + "_k" + std::to_string(made.size()) + "_" + stem;
+  s.tasks = loop::taskCount(f);
+  s.function = std::make_shared<const loop::Function>(std::move(f));
+  made.push_back(s.function);
+  return byText.emplace(std::move(key), std::move(s)).first->second;
+}
+
+Result<int64_t> KernelSet::constantFor(const Operand &operand, const loop::Function *packing) {
+  const graph::Value &value = g[operand.value];
+  if (!packing) return addConstant(value.name, value.data);
+  const loop::BufferNode &to = *packing->params[1];
+  int64_t bytes = byteSize(to.dtype);
+  for (int64_t d : loop::constantsOf(to.shape)) bytes *= d;
+  auto packed = std::make_shared<std::vector<std::byte>>(size_t(bytes));
+  schedule::runPacking(*packing, value.data->data(), packed->data());
+  return addConstant(value.name, std::move(packed));
+}
+
+int64_t KernelSet::addConstant(std::string name, graph::Bytes bytes) {
+  std::string key = hexOf(hash64(*bytes)) + ":" + std::to_string(bytes->size());
+  auto [it, fresh] = constantByHash.try_emplace(key, int64_t(constants.size()));
+  if (fresh) constants.push_back({std::move(name), std::move(bytes)});
+  return it->second;
+}
+
+} // namespace planish::lower

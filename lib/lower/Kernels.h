@@ -1,0 +1,61 @@
+// Steps -> kernels. Equal computations become one function; constants are packed as their kernel
+// reads them.
+#pragma once
+
+#include "Storage.h"
+
+#include "planish/lower/Lower.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace planish::lower {
+
+/// One argument of a launch: an operand's place, or an entry of the program's constants.
+struct Argument {
+  std::optional<Operand> operand;
+  int64_t constant = -1;    // index in KernelSet::constants where there is no operand
+  loop::Buffer parameter;   // what the kernel calls it: type, shape and strides
+};
+
+struct LoweredStep {
+  loop::FunctionRef kernel;
+  std::vector<Argument> arguments;  // in the order of the kernel's parameters
+  loop::Expr tasks;
+  loop::LaunchInfo info;
+};
+
+/// Makes kernels step by step and keeps what they share.
+class KernelSet {
+public:
+  KernelSet(const graph::Graph &graph, const Target &target, const LowerOptions &options, const Storage &storage)
+      : g(graph), target(target), mode(options.mode), program(options.name), storage(storage) {}
+
+  Result<LoweredStep> lower(const Step &step);
+  std::vector<loop::FunctionRef> kernels() const { return made; }
+  std::vector<loop::ConstantData> constants;
+
+private:
+  struct Shared {
+    loop::FunctionRef function;
+    std::map<int, loop::Function> packings;  // by parameter
+    std::string_view templateName;
+    std::string config;
+    loop::Expr tasks;
+  };
+  const Shared &shared(loop::Compute compute, const std::string &stem);
+  Result<int64_t> constantFor(const Operand &operand, const loop::Function *packing);
+  int64_t addConstant(std::string name, graph::Bytes bytes);
+
+  const graph::Graph &g;
+  const Target &target;
+  Mode mode;
+  std::string program;  // prefix of every symbol, so that models link into one program
+  const Storage &storage;
+  std::map<std::string, Shared> byText;
+  std::vector<loop::FunctionRef> made;
+  std::map<std::string, int64_t> constantByHash;
+};
+
+} // namespace planish::lower

@@ -1,0 +1,266 @@
+#include "Storage.h"
+
+#include "planish/graph/Evaluate.h"
+#include "planish/loop/Rewrite.h"
+#include "planish/support/Check.h"
+
+#include <algorithm>
+#include <numeric>
+
+namespace planish::lower {
+
+using graph::Graph;
+using graph::kAbsent;
+using graph::Node;
+using graph::NodeId;
+using graph::OpClass;
+using graph::OpView;
+using graph::ValueId;
+using graph::View;
+using loop::Expr;
+using loop::Region;
+
+bool samePlace(const Place &a, const Place &b) {
+  return a.root == b.root && loop::equal(a.view.offset, b.view.offset) &&
+         std::equal(a.view.strides.begin(), a.view.strides.end(), b.view.strides.begin(), b.view.strides.end(),
+                    [](const Expr &x, const Expr &y) { return loop::equal(x, y); });
+}
+
+std::vector<Expr> denseStrides(const Shape &shape, const Layout &order) {
+  Layout o = order;
+  if (o.empty()) {
+    o.resize(shape.size());
+    std::iota(o.begin(), o.end(), uint8_t(0));
+  }
+  std::vector<Expr> strides(shape.size());
+  Expr stride = loop::imm(1);
+  for (size_t i = o.size(); i-- > 0;) {
+    strides[o[i]] = stride;
+    stride = stride * loop::extentOf(shape[o[i]]);
+  }
+  return strides;
+}
+
+Result<int64_t> upperBytes(const TensorType &type, const std::string &name) {
+  constexpr int64_t kLimit = int64_t(1) << 46;
+  int64_t bytes = byteSize(type.dtype);
+  for (const Dim &d : type.shape) {
+    if (d.upper() > 0 && bytes > kLimit / d.upper())
+      return failed("value '" + name + "' of type " + textOf(type) + " does not fit in memory; give smaller sizes");
+    bytes *= std::max<int64_t>(d.upper(), 0);
+  }
+  return bytes;
+}
+
+namespace {
+
+class Planner {
+public:
+  explicit Planner(const Graph &graph) : g(graph), uses(graph.uses()) {
+    plan.places.resize(g.values().size());
+    lastUse.assign(g.values().size(), -1);
+    for (size_t v = 0; v < uses.size(); ++v)
+      for (NodeId n : uses[v]) lastUse[v] = std::max(lastUse[v], int64_t(n.index));
+    for (ValueId v : g.outputs()) lastUse[v.index] = int64_t(g.nodes().size());
+  }
+
+  Result<Storage> run() {
+    PLANISH_TRY(placePorts());
+    for (size_t n = g.nodes().size(); n-- > 0;) PLANISH_TRY(backward(NodeId{uint32_t(n)}));
+    for (size_t n = 0; n < g.nodes().size(); ++n) PLANISH_TRY(forward(NodeId{uint32_t(n)}));
+    for (const Step &copy : outputCopies()) plan.steps.push_back(copy);
+    return std::move(plan);
+  }
+
+private:
+  const Graph &g;
+  std::vector<std::vector<NodeId>> uses;
+  std::vector<int64_t> lastUse;       // node index of the last reader, by value
+  std::vector<std::pair<ValueId, int>> copiedOutputs;
+  Storage plan;
+
+  std::optional<Place> &place(ValueId v) { return plan.places[v.index]; }
+  const std::string &nameOf(ValueId v) const { return g[v].name; }
+
+  Result<int> addRoot(Region region, int64_t index, ValueId v) {
+    PLANISH_ASSIGN(int64_t bytes, upperBytes(g.type(v), nameOf(v)));
+    plan.roots.push_back({region, index, bytes});
+    return int(plan.roots.size()) - 1;
+  }
+  Status placeDense(ValueId v, Region region, int64_t index, const Layout &order) {
+    PLANISH_ASSIGN(int root, addRoot(region, index, v));
+    place(v) = Place{root, {denseStrides(g.type(v).shape, order), loop::imm(0)}};
+    return {};
+  }
+
+  Status placePorts() {
+    for (size_t i = 0; i < g.inputs().size(); ++i)
+      PLANISH_TRY(placeDense(g.inputs()[i], Region::Input, int64_t(i), {}));
+    for (size_t v = 0; v < g.values().size(); ++v)
+      if (ValueId id{uint32_t(v)}; g[id].isConstant())
+        PLANISH_TRY(placeDense(id, Region::Constant, int64_t(v), {}));
+    for (size_t k = 0; k < g.outputs().size(); ++k) {
+      ValueId v = g.outputs()[k];
+      if (g[v].def && !place(v)) PLANISH_TRY(placeDense(v, Region::Output, int64_t(k), {}));
+      else copiedOutputs.push_back({v, int(k)});
+    }
+    return {};
+  }
+
+  OpView view(const Node &n) const {
+    OpView r{n.attrs, {}, g.type(n.outputs[0]), {}, {}};
+    for (ValueId v : n.inputs) r.inTypes.push_back(v == kAbsent ? TensorType{} : g.type(v));
+    return r;
+  }
+  static bool joins(const Node &n) { return n.op->inputView && !n.op->outputView; }
+
+  /// A producer writes well only where its innermost dimension is contiguous.
+  bool suits(ValueId v, const View &where) const {
+    const Value &value = g[v];
+    if (g[*value.def].op->cls == OpClass::Movement) return true;
+    Layout order = value.type.layout;
+    if (order.empty()) {
+      order.resize(value.type.shape.size());
+      std::iota(order.begin(), order.end(), uint8_t(0));
+    }
+    for (size_t i = order.size(); i-- > 0;)
+      if (const Dim &d = value.type.shape[order[i]]; !d.isConstant() || d.constant() != 1)
+        return loop::constantOf(where.strides[order[i]]) == 1;
+    return true;
+  }
+  using Value = graph::Value;
+
+  /// Gives operands their place inside this node's output, where the output has one.
+  Status backward(NodeId id) {
+    const Node &n = g[id];
+    if (!n.op->inputView) return {};
+    ValueId out = n.outputs[0];
+    if (joins(n) && !place(out)) PLANISH_TRY(placeDense(out, Region::Arena, 0, g.type(out).layout));
+    if (!place(out)) return {};
+    OpView v = view(n);
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      ValueId in = n.inputs[i];
+      if (in == kAbsent || place(in) || !g[in].def) continue;
+      if (auto where = n.op->inputView(v, int(i), place(out)->view); where && suits(in, *where))
+        place(in) = Place{place(out)->root, *where};
+    }
+    return {};
+  }
+
+  Operand operand(ValueId v) { return {v, g.type(v), *place(v)}; }
+  /// `from` seen with the type of `to`, copied there.
+  void copyStep(NodeId id, ValueId from, Place fromPlace, ValueId to, Place toPlace, const TensorType &type) {
+    plan.steps.push_back({id, true, {Operand{from, type, std::move(fromPlace)}}, {to, type, std::move(toPlace)}});
+  }
+
+  Status forward(NodeId id) {
+    const Node &n = g[id];
+    PLANISH_CHECK(n.outputs.size() == 1, "a node with several outputs has no place");
+    ValueId out = n.outputs[0];
+    OpView v = view(n);
+    if (joins(n)) {
+      for (size_t i = 0; i < n.inputs.size(); ++i) {
+        ValueId in = n.inputs[i];
+        Place part{place(out)->root, *n.op->inputView(v, int(i), place(out)->view)};
+        if (!samePlace(*place(in), part)) copyStep(id, in, *place(in), out, part, g.type(in));
+      }
+      return {};
+    }
+    if (n.op->outputView) {
+      auto seen = n.op->outputView(v, place(n.inputs[0])->view);
+      if (seen) {
+        Place as{place(n.inputs[0])->root, *seen};
+        if (!place(out)) {
+          place(out) = as;
+          return {};
+        }
+        if (!samePlace(*place(out), as)) copyStep(id, n.inputs[0], as, out, *place(out), g.type(out));
+        return {};
+      }
+    }
+    Step step{id, false, {}, {}};
+    for (ValueId in : n.inputs) step.in.push_back(in == kAbsent ? std::nullopt : std::optional(operand(in)));
+    if (!place(out)) {
+      if (auto reuse = inPlace(id, step)) place(out) = *reuse;
+      else PLANISH_TRY(placeDense(out, Region::Arena, 0, g.type(out).layout));
+    }
+    step.out = operand(out);
+    plan.steps.push_back(std::move(step));
+    return {};
+  }
+
+  /// The place of an operand that this node may overwrite.
+  std::optional<Place> inPlace(NodeId id, const Step &step) {
+    const Node &n = g[id];
+    const TensorType &type = g.type(n.outputs[0]);
+    std::vector<Expr> want = denseStrides(type.shape, type.layout);
+    for (const auto &in : step.in) {
+      if (!in || in->type.dtype != type.dtype || in->type.shape != type.shape) continue;
+      if (plan.roots[size_t(in->place.root)].region != Region::Arena || !diesAt(in->place.root, id)) continue;
+      bool strides = std::equal(want.begin(), want.end(), in->place.view.strides.begin(),
+                                in->place.view.strides.end(),
+                                [](const Expr &a, const Expr &b) { return loop::equal(a, b); });
+      if (strides && readsOnlyWhereItWrites(n, step, in->place.root)) return in->place;
+    }
+    return std::nullopt;
+  }
+  bool diesAt(int root, NodeId id) const {
+    for (size_t v = 0; v < plan.places.size(); ++v)
+      if (plan.places[v] && plan.places[v]->root == root && lastUse[v] > int64_t(id.index)) return false;
+    return true;
+  }
+  /// True if everything the node reads of this root is the element it then stores.
+  bool readsOnlyWhereItWrites(const Node &n, const Step &step, int root) const {
+    auto shaped = [](const Operand &o, const char *name) {
+      std::vector<Expr> dims;
+      for (const Dim &d : o.type.shape) dims.push_back(loop::extentOf(d));
+      return loop::buffer(name, o.type.dtype, dims, o.place.view.strides);
+    };
+    std::vector<loop::Buffer> in;
+    std::vector<loop::Buffer> ofRoot;
+    const Operand *first = nullptr;
+    for (const auto &o : step.in) {
+      in.push_back(o ? shaped(*o, "x") : nullptr);
+      if (!o || o->place.root != root) continue;
+      if (first && !samePlace(first->place, o->place)) return false;  // another part of the same memory
+      first = &*o;
+      ofRoot.push_back(in.back());
+    }
+    std::vector<Expr> dims;
+    const TensorType &type = g.type(n.outputs[0]);
+    for (const Dim &d : type.shape) dims.push_back(loop::extentOf(d));
+    loop::Compute c = graph::computeOf(n, g, in, loop::buffer("out", type.dtype, dims));
+    bool only = true;
+    auto check = [&](const Expr &e, bool stored) {
+      loop::walk(e, [&](const Expr &x) {
+        const auto *l = loop::as<loop::Load>(x);
+        if (!l || std::find(ofRoot.begin(), ofRoot.end(), l->buffer) == ofRoot.end()) return;
+        only &= stored && std::equal(l->indices.begin(), l->indices.end(), c.outIndices.begin(), c.outIndices.end(),
+                                     [](const Expr &a, const Expr &b) { return loop::equal(a, b); });
+      });
+    };
+    check(c.value, true);
+    for (const Expr &e : {c.init, c.lhs, c.rhs})
+      if (e) check(e, false);
+    for (const Expr &e : c.where) check(e, false);
+    return only;
+  }
+
+  /// Outputs that are inputs, constants, or another output's value.
+  std::vector<Step> outputCopies() {
+    std::vector<Step> r;
+    for (auto [v, k] : copiedOutputs) {
+      plan.roots.push_back({Region::Output, k, 0});
+      Place to{int(plan.roots.size()) - 1, {denseStrides(g.type(v).shape, {}), loop::imm(0)}};
+      NodeId last{uint32_t(g.nodes().empty() ? 0 : g.nodes().size() - 1)};
+      r.push_back({last, true, {operand(v)}, {v, g.type(v), to}});
+    }
+    return r;
+  }
+};
+
+} // namespace
+
+Result<Storage> planStorage(const Graph &g) { return Planner(g).run(); }
+
+} // namespace planish::lower
