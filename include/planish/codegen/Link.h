@@ -25,7 +25,8 @@ Status writeArchive(std::span<const LinkInput> objects, const std::string &path)
 /// through LLVM IR.
 Result<std::string> dataObject(std::span<const std::byte> bytes, const std::string &symbol, const Target &target);
 
-/// Compiles LLVM bitcode (the runtime) for the target; symbols keep their visibility.
+/// Compiles LLVM bitcode (the runtime) for the target; symbols keep their visibility, functions the CPU
+/// they were compiled for, so that the check for missing instructions runs anywhere.
 Result<std::string> compileBitcode(std::span<const unsigned char> bitcode, const Target &target);
 
 } // namespace planish::codegen

@@ -32,7 +32,8 @@ void setUpLlvm() {
     auto &options = llvm::cl::getRegisteredOptions();
     auto found = options.find("disable-lsr");
     PLANISH_CHECK(found != options.end(), "LLVM has no option disable-lsr");
-    static_cast<llvm::cl::opt<bool> *>(found->second)->setValue(true);
+    // As the initial value: the linker, in the same process, resets all options to theirs.
+    static_cast<llvm::cl::opt<bool> *>(found->second)->setInitialValue(true);
   });
 }
 

@@ -1,0 +1,140 @@
+#include "planish/codegen/Link.h"
+
+#include <lld/Common/Driver.h>
+#include <llvm/Object/ArchiveWriter.h>
+#include <llvm/Support/FileSystem.h>
+#include <llvm/Support/Path.h>
+#include <llvm/Support/raw_ostream.h>
+
+#include <mutex>
+
+LLD_HAS_DRIVER(elf)
+
+namespace planish::codegen {
+namespace {
+
+std::string joinedPath(const std::string &folder, const std::string &name) {
+  llvm::SmallString<128> r(folder);
+  llvm::sys::path::append(r, name);
+  return r.str().str();
+}
+
+Status writeFile(const std::string &path, std::string_view bytes) {
+  std::error_code code;
+  llvm::raw_fd_ostream stream(path, code);
+  if (!code) {
+    stream << bytes;
+    stream.close();
+    code = stream.error();
+    stream.clear_error();
+  }
+  if (code) return failed("cannot write " + path + ": " + code.message());
+  return {};
+}
+
+/// A folder for the linker's inputs, removed with everything in it.
+class Scratch {
+public:
+  Scratch() : code(llvm::sys::fs::createUniqueDirectory("planish-link", folder)) {}
+  ~Scratch() {
+    if (!code) llvm::sys::fs::remove_directories(folder);
+  }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+  Status status() const {
+    if (code) return failed("cannot make a temporary folder: " + code.message());
+    return {};
+  }
+  std::string file(const std::string &name) const { return joinedPath(folder.str().str(), name); }
+
+private:
+  llvm::SmallString<128> folder;
+  std::error_code code;
+};
+
+/// A name beside `path`, so that the finished file gets its own name in one step.
+Result<std::string> besides(const std::string &path) {
+  llvm::SmallString<128> r;
+  if (auto code = llvm::sys::fs::createUniqueFile(path + ".%%%%%%", r))
+    return failed("cannot write " + path + ": " + code.message());
+  return r.str().str();
+}
+
+Status moveTo(const std::string &from, const std::string &to) {
+  auto code = llvm::sys::fs::rename(from, to);
+  if (!code) return {};
+  llvm::sys::fs::remove(from);
+  return failed("cannot write " + to + ": " + code.message());
+}
+
+/// The linker keeps its state in globals: one link at a time.
+Status runLinker(const std::vector<std::string> &args) {
+  static std::mutex one;
+  std::lock_guard lock(one);
+  std::vector<const char *> pointers;
+  for (const std::string &a : args) pointers.push_back(a.c_str());
+  std::string complaints;
+  llvm::raw_string_ostream stream(complaints);
+  auto result = lld::lldMain(pointers, llvm::nulls(), stream, {{lld::Gnu, &lld::elf::link}});
+  if (result.retCode != 0) return failed("linking failed: " + complaints);
+  return {};
+}
+
+} // namespace
+
+Status linkShared(std::span<const LinkInput> objects, const std::string &path, const std::string &soname,
+                  std::span<const std::string> exported, const Target &) {
+  Scratch scratch;
+  PLANISH_TRY(scratch.status());
+  std::string symbols = "{\n";
+  if (!exported.empty()) symbols += "global:\n";
+  for (const std::string &name : exported) symbols += "  " + name + ";\n";
+  PLANISH_TRY(writeFile(scratch.file("exports"), symbols + "local:\n  *;\n};\n"));
+  PLANISH_ASSIGN(std::string output, besides(path));
+  std::vector<std::string> args{"ld.lld",
+                                "-shared",
+                                "-soname",
+                                soname,
+                                "-o",
+                                output,
+                                "--version-script",
+                                scratch.file("exports"),
+                                "-z",
+                                "now",
+                                "-z",
+                                "relro",
+                                "-z",
+                                "noexecstack",
+                                "--gc-sections",
+                                "--hash-style=gnu",
+                                "--build-id=sha1",
+                                "--threads=1",
+                                "--fatal-warnings"};
+  for (size_t i = 0; i < objects.size(); ++i) {
+    std::string file = scratch.file(std::to_string(i) + ".o");
+    PLANISH_TRY(writeFile(file, objects[i].bytes));
+    args.push_back(file);
+  }
+  if (Status linked = runLinker(args); !linked) {
+    llvm::sys::fs::remove(output);
+    return linked.error().in(path);
+  }
+  return moveTo(output, path);
+}
+
+Status writeArchive(std::span<const LinkInput> objects, const std::string &path) {
+  std::vector<llvm::NewArchiveMember> members;
+  for (const LinkInput &o : objects) members.emplace_back(llvm::MemoryBufferRef(o.bytes, o.name));
+  PLANISH_ASSIGN(std::string output, besides(path));
+  auto error =
+      llvm::writeArchive(output, members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU,
+                         /*Deterministic=*/true, /*Thin=*/false);
+  if (error) {
+    llvm::sys::fs::remove(output);
+    return failed("cannot write " + path + ": " + llvm::toString(std::move(error)));
+  }
+  llvm::sys::fs::setPermissions(output, llvm::sys::fs::perms(0644));
+  return moveTo(output, path);
+}
+
+} // namespace planish::codegen
