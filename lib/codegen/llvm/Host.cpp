@@ -4,9 +4,7 @@
 
 #include "planish/support/Check.h"
 
-#include <llvm/AsmParser/Parser.h>
 #include <llvm/IR/Module.h>
-#include <llvm/Support/SourceMgr.h>
 
 #include <algorithm>
 #include <array>
@@ -147,17 +145,6 @@ Result<std::string> emitHost(const Program &program, const std::string &symbol, 
   prepareModule(module, *machine, target);
   optimize(module, *machine);
   return generate(module, *machine, form);
-}
-
-Result<std::string> compileText(const std::string &llvmText, const Target &target) {
-  PLANISH_ASSIGN(auto machine, targetMachine(target));
-  llvm::LLVMContext ctx;
-  llvm::SMDiagnostic problem;
-  std::unique_ptr<llvm::Module> module = llvm::parseAssemblyString(llvmText, problem, ctx);
-  PLANISH_CHECK(module,
-                "LLVM text, line " + std::to_string(problem.getLineNo()) + ": " + problem.getMessage().str());
-  prepareModule(*module, *machine, target);
-  return generate(*module, *machine, Form::Object);
 }
 
 } // namespace planish::codegen
