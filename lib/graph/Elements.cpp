@@ -1,8 +1,8 @@
 // Known elements of small values: constants, shapes, and whatever is computed from those. No operator
 // is named: a node's `compute` is evaluated with its operands' elements in place of their loads.
 
+#include "Immediate.h"
 #include "planish/graph/OpDef.h"
-#include "planish/loop/Interpret.h"
 #include "planish/loop/Rewrite.h"
 
 namespace planish::graph {
@@ -12,41 +12,6 @@ namespace {
 using loop::Expr;
 
 constexpr int64_t kMaxElements = 64, kMaxTerms = 4096;
-
-template <class T> Expr elementOf(const Bytes &data, int64_t position, DType dtype) {
-  T value;
-  std::memcpy(&value, data->data() + size_t(position) * sizeof(T), sizeof(T));
-  if constexpr (std::is_floating_point_v<T>) return loop::fimm(double(value));
-  else return loop::imm(int64_t(value), Type{dtype, 1});
-}
-
-Expr elementOf(const Bytes &data, int64_t position, DType dtype) {
-  switch (dtype) {
-  case DType::b1:
-  case DType::u8: return elementOf<uint8_t>(data, position, dtype);
-  case DType::i8: return elementOf<int8_t>(data, position, dtype);
-  case DType::i32: return elementOf<int32_t>(data, position, dtype);
-  case DType::i64: return elementOf<int64_t>(data, position, dtype);
-  case DType::f32: return elementOf<float>(data, position, dtype);
-  }
-  PLANISH_CHECK(false, "an unknown element type");
-}
-
-bool isImmediate(const Expr &e) { return loop::as<loop::IntImm>(e) || loop::as<loop::FloatImm>(e); }
-
-/// An expression without variables and loads as an immediate: what the builders do not fold, the
-/// interpreter computes.
-Expr folded(const Expr &e) {
-  bool open = false;
-  loop::walk(e, [&](const Expr &x) { open |= loop::as<loop::VarRef>(x) || loop::as<loop::Load>(x); });
-  if (open || isImmediate(e)) return e;
-  loop::Buffer out = loop::buffer("result", e->type.dtype, std::vector<int64_t>{1});
-  loop::Function f{"fold", {out}, {}, loop::store(out, {loop::imm(0)}, e)};
-  auto bytes = std::make_shared<std::vector<std::byte>>(sizeof(int64_t));
-  void *base = bytes->data();
-  if (!loop::interpret(f, std::span(&base, 1))) return e;
-  return elementOf(bytes, 0, e->type.dtype);
-}
 
 /// 0, 1, ... in every dimension, last one fastest, as immediates; fn returns false to stop.
 template <class F> bool forEachPoint(const std::vector<int64_t> &extents, F fn) {
@@ -179,7 +144,7 @@ private:
 
 std::optional<Expr> Graph::element(ValueId value, int64_t position) const {
   const Value &v = valueList[value.index];
-  if (v.isConstant()) return elementOf(v.data, position, v.type.dtype);
+  if (v.isConstant()) return immediateOf(v, position);
   const std::vector<Expr> &facts = elementFacts[value.index];
   if (size_t(position) < facts.size()) return facts[size_t(position)];
   return std::nullopt;

@@ -1,8 +1,8 @@
 // Sizes known only at run time.
 
+#include "ExprText.h"
 #include "planish/graph/Graph.h"
 #include "planish/loop/Rewrite.h"
-#include "planish/loop/Text.h"
 
 #include <algorithm>
 
@@ -48,7 +48,7 @@ Result<Dim> Graph::derive(const loop::Expr &size) {
     for (const Symbol &s : symbolList)
       if (s.var == v->var) return Dim(s.var);
   }
-  PLANISH_CHECK(!readsMemory(wanted), "a dimension that is read from memory: " + loop::print(wanted));
+  PLANISH_CHECK(!readsMemory(wanted), "a dimension that is read from memory: " + textOf(wanted));
 
   loop::Substitution definitions = definitionsOf(symbolList);
   loop::Expr expanded = loop::simplify(loop::substitute(wanted, definitions), {});
@@ -63,7 +63,7 @@ Result<Dim> Graph::derive(const loop::Expr &size) {
   loop::Range direct = loop::rangeOf(wanted), deep = loop::rangeOf(expanded);
   loop::Range range{std::max(direct.lo, deep.lo), std::min(direct.hi, deep.hi)};
   if (range.lo == range.hi) return constantDim(range.lo);
-  std::string text = loop::print(wanted);
+  std::string text = textOf(wanted);
   if (range.hi >= INT32_MAX)
     return badInput("the size " + text + " has no upper bound; give bounds with --max-shape");
   if (range.hi < 0) return badInput("the size " + text + " is negative");

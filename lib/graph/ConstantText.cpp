@@ -1,0 +1,81 @@
+#include "ConstantText.h"
+
+#include <bit>
+#include <limits>
+
+namespace planish::graph {
+
+namespace {
+
+constexpr size_t kMaxWritten = 32;
+
+/// Calls fn with a zero of the dtype's own type.
+template <class F> auto withElement(DType dtype, F fn) {
+  switch (dtype) {
+  case DType::b1:
+  case DType::u8: return fn(uint8_t{});
+  case DType::i8: return fn(int8_t{});
+  case DType::i32: return fn(int32_t{});
+  case DType::i64: return fn(int64_t{});
+  case DType::f32: return fn(float{});
+  }
+  PLANISH_CHECK(false, "an unknown element type");
+}
+
+bool readsBack(float value) {
+  return value == value || (std::bit_cast<uint32_t>(value) & 0x7fffffffu) ==
+                               std::bit_cast<uint32_t>(std::numeric_limits<float>::quiet_NaN());
+}
+
+template <class T> Result<Bytes> parseAs(Lexer &lexer, const TensorType &type) {
+  std::vector<std::byte> bytes;
+  PLANISH_TRY(lexer.expect("["));
+  while (!lexer.at("]")) {
+    T value;
+    Lexer here = lexer;
+    if constexpr (std::is_floating_point_v<T>) {
+      PLANISH_ASSIGN(double number, lexer.number());
+      value = T(number);
+    } else {
+      PLANISH_ASSIGN(int64_t number, lexer.integer());
+      value = T(number);
+      if (int64_t(value) != number) return here.error("a value of type " + std::string(nameOf(type.dtype)));
+    }
+    auto *raw = reinterpret_cast<const std::byte *>(&value);
+    bytes.insert(bytes.end(), raw, raw + sizeof(T));
+    if (!lexer.accept(",")) break;
+  }
+  PLANISH_TRY(lexer.expect("]"));
+  return Bytes(std::make_shared<const std::vector<std::byte>>(std::move(bytes)));
+}
+
+} // namespace
+
+bool isSmall(const Value &constant) {
+  return withElement(constant.type.dtype, [&]<class T>(T) {
+    auto data = dataOf<T>(constant);
+    if (data.size() > kMaxWritten) return false;
+    if constexpr (std::is_floating_point_v<T>)
+      for (T value : data)
+        if (!readsBack(value)) return false;
+    return true;
+  });
+}
+
+std::string elementsText(const Value &constant) {
+  return withElement(constant.type.dtype, [&]<class T>(T) {
+    return "[" +
+           joined(dataOf<T>(constant),
+                  [](T value) {
+                    if constexpr (std::is_floating_point_v<T>) return textOf(value);
+                    else return std::to_string(value);
+                  }) +
+           "]";
+  });
+}
+
+Result<Bytes> parseElements(Lexer &lexer, const TensorType &type) {
+  return withElement(type.dtype, [&]<class T>(T) { return parseAs<T>(lexer, type); });
+}
+
+} // namespace planish::graph
