@@ -1,0 +1,291 @@
+// contraction.cpu: sums of products in which one operand has the vector axis and the other does not:
+// dense and grouped convolution of any rank, matmul. A register tile of `pixels` x `vectors`
+// accumulators; weights packed in the order of the nest; each kernel tap is a loop of its own (two
+// taps in one basic block would share broadcasts across the tile and spill).
+#include "Internal.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+namespace planish::schedule {
+namespace {
+
+using namespace loop;
+
+/// The roles axes play in sum(left * right), read off the index expressions.
+struct Roles {
+  Expr left, right;
+  bool swapped = false;        // left is the computation's rhs
+  Axis vector;                 // the column axis that becomes lanes
+  std::vector<Axis> columns;   // the other space axes of right only
+  std::vector<Axis> rows;      // space axes of left only: pixels
+  std::vector<Axis> shared;    // space axes of both or none: groups, batch
+  std::vector<Axis> taps;      // reduction axes that share an index of left with a row
+  std::vector<Axis> depth;     // the other reduction axes: input channels
+};
+
+/// A vector of `right` along `axis` is one load: packed in that order, or contiguous already.
+bool vectorLoads(const Kernel &k, const Expr &right, const Axis &axis) {
+  for (const Expr &l : loadsIn(right))
+    if (dependsOn(l, axis) && !k.canPack(l) && strideOf(l, axis) != 1) return false;
+  return true;
+}
+
+/// How good `axis` is as the vector axis; negative if it cannot be.
+int vectorScore(const Kernel &k, const Expr &right, const Axis &axis) {
+  if (!vectorLoads(k, right, axis)) return -1;
+  int64_t n = k.upperExtent(axis);
+  return (outStride(k, axis) == 1 ? 8 : 0) + (n >= 8 ? 4 : n >= 4 ? 2 : 0);
+}
+
+std::optional<Roles> rolesOf(const Kernel &k, bool swapped) {
+  const Compute &c = k.compute();
+  Roles r;
+  r.swapped = swapped;
+  r.left = swapped ? c.rhs : c.lhs;
+  r.right = swapped ? c.lhs : c.rhs;
+  int best = -1;
+  for (const Axis &s : k.spaceAxes()) {
+    bool left = dependsOn(r.left, s), right = dependsOn(r.right, s);
+    if (left == right) r.shared.push_back(s);
+    else if (left) r.rows.push_back(s);
+    else {
+      r.columns.push_back(s);
+      if (int score = vectorScore(k, r.right, s); score > best) {
+        best = score;
+        r.vector = s;
+      }
+    }
+  }
+  if (!r.vector || k.upperExtent(r.vector) < 2) return {};
+  std::erase(r.columns, r.vector);
+  for (const Axis &a : k.reduceAxes()) {
+    bool tap = false;
+    for (const Expr &l : loadsIn(r.left))
+      for (const Expr &i : as<Load>(l)->indices)
+        for (const Axis &p : r.rows) tap |= dependsOn(i, a) && dependsOn(i, p);
+    (tap ? r.taps : r.depth).push_back(a);
+  }
+  if (r.taps.empty() && r.depth.empty()) return {};
+  return r;
+}
+
+/// The better of the two orientations, if the kernel is a contraction at all.
+std::optional<Roles> orient(const Kernel &k) {
+  const Compute &c = k.compute();
+  if (!k.reduces() || !c.rhs || c.combine != Combine::Sum) return {};
+  std::optional<Roles> best;
+  int bestScore = -1;
+  for (bool swapped : {false, true}) {
+    auto r = rolesOf(k, swapped);
+    int score = r ? vectorScore(k, r->right, r->vector) + (r->rows.empty() ? 0 : 2) + (swapped ? 0 : 1) : -1;
+    if (score > bestScore) {
+      best = r;
+      bestScore = score;
+    }
+  }
+  return best;
+}
+
+bool matches(const Kernel &k, const Target &) { return orient(k).has_value(); }
+
+/// u8 * s8 summed in i32, four at a time.
+bool usesDot(const Kernel &k, const Roles &r, const Target &t) {
+  Expr a = withoutCast(r.left), b = withoutCast(r.right);
+  return t.dot4 && k.compute().accumulator == DType::i32 && as<Load>(a) && a->type.dtype == DType::u8 &&
+         as<Load>(b) && b->type.dtype == DType::i8 && !r.depth.empty() && k.canPack(b);
+}
+
+/// The reduction axis to block and unroll: contiguous in `left`, else the longest; then the others.
+Axis takeDepth(const Kernel &k, Roles &r) {
+  auto better = [&](const Axis &a, const Axis &b) {
+    auto contiguous = [&](const Axis &x) {
+      std::vector<Expr> l = loadsIn(r.left);
+      return !l.empty() && strideOf(l[0], x) == 1;
+    };
+    return std::pair(contiguous(a), k.upperExtent(a)) < std::pair(contiguous(b), k.upperExtent(b));
+  };
+  if (r.depth.empty()) return {};
+  auto it = std::max_element(r.depth.begin(), r.depth.end(), better);
+  Axis a = *it;
+  r.depth.erase(it);
+  return a;
+}
+
+/// Everything about sizes that the choice of knobs needs.
+struct Sizes {
+  int64_t lanes, vectors, pixels, depth, terms;  // terms: products per output
+  bool rowsFixed;                                // the tiled row has a constant extent, or no guards
+};
+
+Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
+  sortByOutput(k, r.rows);
+  fuseCollapsing(k, r.rows);
+  fuseCollapsing(k, r.depth);
+  Sizes s;
+  s.lanes = lanesFor(k, r.vector, t, k.compute().accumulator);
+  auto columns = k.constantExtent(r.vector);
+  s.vectors = columns ? (*columns + s.lanes - 1) / s.lanes : 1;
+  s.pixels = r.rows.empty() ? 1 : k.upperExtent(r.rows.back());
+  s.rowsFixed = !r.rows.empty() && (k.constantExtent(r.rows.back()) || !k.guarded(r.rows.back()));
+  s.depth = 1;
+  s.terms = 1;
+  for (const Axis &a : k.reduceAxes()) s.terms *= std::max<int64_t>(k.upperExtent(a), 1);
+  Roles copy = r;
+  if (Axis d = takeDepth(k, copy)) s.depth = std::max<int64_t>(k.upperExtent(d), 1);
+  return s;
+}
+
+/// Cycles of one pixel row by one column block with a tile: two multiply-adds and two loads a cycle,
+/// no fewer than ten accumulators hide the latency, and every tile pays for its start and its end.
+double tileCost(const Sizes &s, int64_t vectors, int64_t pixels) {
+  auto one = [&](int64_t v, int64_t p) {
+    double perTerm = std::max({double(v * p), 10.0, double(v + p)}) / 2 * (v == 1 ? 1.07 : 1);
+    return double(s.terms) * perTerm + double(v * p) * 2 + 20;
+  };
+  auto row = [&](int64_t v) {
+    int64_t full = s.pixels / pixels, rest = s.pixels % pixels;
+    return double(full) * one(v, pixels) + (rest ? one(v, rest) : 0);
+  };
+  int64_t full = s.vectors / vectors, rest = s.vectors % vectors;
+  return double(full) * row(vectors) + (rest ? row(rest) : 0);
+}
+
+std::pair<int64_t, int64_t> bestTile(const Sizes &s, const Target &t) {
+  std::pair<int64_t, int64_t> best{1, 1};
+  double bestCost = INFINITY;
+  int64_t most = s.rowsFixed ? 14 : 1;
+  for (int64_t v = 1; v <= (most == 1 ? 8 : 4); ++v)
+    for (int64_t p = 1; p <= most; ++p) {
+      if (v > s.vectors || p > s.pixels || v * p + v + 1 > t.registers) continue;
+      // Copies of the body for tails cost code, not time; near ties go to the tile that divides.
+      double cost = tileCost(s, v, p) * (s.pixels % p ? 1.01 : 1) * (s.vectors % v ? 1.01 : 1);
+      if (cost < bestCost) {
+        bestCost = cost;
+        best = {v, p};
+      }
+    }
+  return best;
+}
+
+/// The largest choice that divides n, else the first.
+int64_t dividing(int64_t n, std::initializer_list<int64_t> choices) {
+  for (int64_t c : choices)
+    if (n % c == 0) return c;
+  return *choices.begin();
+}
+
+/// Splits, orders and marks; returns the axes around the tile, outermost first.
+std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
+  Roles r = *orient(k);
+  Sizes s = sizesOf(k, r, t);
+  bool dot = usesDot(k, r, t);
+  std::vector<Axis> outer = r.shared, order, unrolled;
+
+  auto [vec, v] = k.split(r.vector, s.lanes, "vec", "v", Tail::Guard);
+  Axis group = vec, n;
+  if (k.constantExtent(vec))
+    std::tie(group, n) = k.split(vec, std::min(knob(c, "vectors"), s.vectors), "g", "n");
+  outer.push_back(group);
+  outer.insert(outer.end(), r.columns.begin(), r.columns.end());
+  Axis tile, p;
+  if (s.rowsFixed) {
+    std::tie(tile, p) =
+        k.split(r.rows.back(), std::min(knob(c, "pixels"), std::max<int64_t>(s.pixels, 1)), "t", "p");
+    r.rows.back() = tile;
+  }
+  outer.insert(outer.end(), r.rows.begin(), r.rows.end());
+
+  Axis depth = takeDepth(k, r), quad, chunk, steps, u;
+  bool deepTail = false;
+  if (depth) {
+    if (dot) {
+      deepTail = *k.constantExtent(depth) % 4 != 0;
+      std::tie(depth, quad) = k.split(depth, 4, "quad", "q", Tail::Guard);
+    }
+    bool loops = !r.taps.empty() || !r.depth.empty();
+    if (auto count = k.constantExtent(depth); count && loops)
+      std::tie(chunk, depth) =
+          k.split(depth, std::clamp<int64_t>(knob(c, "block") / (dot ? 4 : 1), 1, *count), "chunk", "step");
+    int64_t most = std::max<int64_t>(k.upperExtent(depth), 1);
+    std::tie(steps, u) = k.split(depth, std::min(knob(c, "unroll"), most), "s", "u");
+  }
+
+  order = outer;
+  size_t tileAt = order.size();
+  if (chunk) order.push_back(chunk);
+  order.insert(order.end(), r.depth.begin(), r.depth.end());
+  order.insert(order.end(), r.taps.begin(), r.taps.end());
+  for (const Axis &a : {steps, u, p, n, v, quad})
+    if (a) order.push_back(a);
+  k.reorder(order);
+  k.accumulate(order[tileAt]);
+  for (const Axis &a : {u, p, n})
+    if (a) k.mark(a, LoopKind::Unrolled);
+  k.mark(v, LoopKind::Vectorized);
+  if (n) k.partition(group);
+  if (tile && k.constantExtent(tile)) k.partition(tile);
+  if (!r.taps.empty()) k.peel(r.taps.back());
+  if (quad) k.tensorize(quad);
+  if (deepTail)
+    for (const Axis &a : {chunk, steps})
+      if (a) k.partition(a);
+
+  bool packed = false;
+  for (const Expr &l : loadsIn(r.swapped ? k.compute().lhs : k.compute().rhs))
+    if (dependsOn(l, v) && k.canPack(l)) {
+      k.pack(l);
+      bool fixed = std::all_of(order.begin(), order.end(),
+                               [&](const Axis &a) { return k.constantExtent(a).has_value(); });
+      if (knob(c, "prefetch") && !packed && steps && order[0] == group && fixed) k.prefetch(l, steps);
+      packed = true;
+    }
+  for (const Expr &l : loadsIn(k.compute().init))
+    if (dependsOn(l, v) && k.canPack(l)) k.pack(l);
+  return outer;
+}
+
+void apply(Kernel &k, const Config &c, const Target &t) {
+  markParallel(k, build(k, c, t), knob(c, "parallel"));
+}
+
+/// Tiles by tileCost; parallel over column groups if they divide evenly over the cores, else rows or
+/// tiles (the order of `outer`); prefetch where a panel of weights is large and is used so few times
+/// that it comes from memory.
+Config defaults(const Kernel &kernel, const Target &t) {
+  Kernel k = kernel;
+  Roles r = *orient(k);
+  Sizes s = sizesOf(k, r, t);
+  auto [vectors, pixels] = bestTile(s, t);
+  int64_t depth = usesDot(k, r, t) ? (s.depth + 3) / 4 * 4 : s.depth;
+  int64_t quads = usesDot(k, r, t) ? depth / 4 : depth;
+  Config c;
+  c["vectors"] = vectors;
+  c["pixels"] = pixels;
+  c["unroll"] = dividing(quads, {4, 3, 5, 2});
+  c["block"] = usesDot(k, r, t) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
+  int64_t panel = vectors * s.lanes * s.terms * (usesDot(k, r, t) ? 1 : 4);
+  double tiles = 1;
+  for (const Axis &a : r.rows) tiles *= double(k.upperExtent(a));
+  tiles /= double(pixels);
+  c["prefetch"] = panel > (48 << 10) && tiles <= 64;
+  c["parallel"] = 0;
+  double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r, t) ? 4 : 1);
+  Kernel built = kernel;
+  std::vector<Axis> outer = build(built, c, t);
+  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  return c;
+}
+
+std::vector<Knob> space(const Kernel &, const Target &) {
+  return {{"vectors", {1, 2, 3, 4}},   {"pixels", {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14}},
+          {"unroll", {1, 2, 3, 4, 8}}, {"block", {8, 16, 24, 32, 64}},
+          {"prefetch", {0, 1}},        {"parallel", {0, 1, 2, 3, 4}}};
+}
+
+} // namespace
+
+const Template kContraction = {"contraction.cpu", matches, space, defaults, apply};
+
+} // namespace planish::schedule

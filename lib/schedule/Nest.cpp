@@ -1,0 +1,422 @@
+// Makes the loops of a kernel, outermost first. At every axis it decides, in this order: which copies
+// of the body are needed (tail, partition, peel), which guards become loop bounds, and what the
+// variable is in each copy (a constant or a fresh loop variable). A guard that is provable in a copy
+// is dropped there; one that is refuted drops the copy; one that is left reaches the body as an `if`.
+#include "planish/loop/Passes.h"
+#include "planish/schedule/Kernel.h"
+#include "planish/support/Check.h"
+
+#include <algorithm>
+#include <functional>
+
+namespace planish::schedule {
+
+using namespace loop;
+
+struct Nest {
+  const Kernel &k;
+  using AxisInfo = Kernel::AxisInfo;
+
+  // Outer makes the loops around the tile; the others each make the loops inside it once more.
+  enum class Phase { Outer, Init, Reduce, Merge, Finish };
+
+  struct Env {
+    Substitution subst;            // axis -> constant or fresh loop variable
+    Ranges ranges;                 // of the fresh loop variables
+    std::map<Var, Expr> extents;   // axes that are shorter in this copy
+    std::vector<Expr> where;       // reduction guards not yet turned into loop bounds
+    Buffer acc;                    // the tile: one element per space axis (and lane axis) inside it
+    Buffer total;                  // the merged sums, where there are lane axes
+    Expr lhs, rhs;
+  };
+
+  /// One copy of the body: iterations [begin, end) of an axis.
+  struct Copy {
+    Expr begin, end;
+    bool tail = false;      // the last, shorter block
+    bool interior = false;  // every guard holds
+    bool single() const {
+      auto b = constantOf(begin), e = constantOf(end);
+      return b && e && *e - *b == 1;
+    }
+  };
+
+  Expr extent(const AxisInfo &a, const Env &env) const {
+    if (auto it = env.extents.find(a.var); it != env.extents.end()) return it->second;
+    return a.splitOf ? ceilDiv(extent(k.info(a.splitOf), env), a.factor) : a.extent;
+  }
+  int64_t constantExtent(const AxisInfo &a, const Env &env) const {
+    auto n = constantOf(extent(a, env));
+    PLANISH_CHECK(n, "axis " + a.var->name + " of a register tile has no constant extent");
+    return *n;
+  }
+  Range range(const Expr &guard, const Env &env) const {
+    Ranges r = env.ranges;
+    for (const AxisInfo &a : k.axes)
+      if (!env.subst.count(a.var)) r[a.var] = {0, std::max<int64_t>(rangeOf(extent(a, env)).hi - 1, 0)};
+    return rangeOf(substitute(guard, env.subst), r);
+  }
+  bool provable(const std::vector<Expr> &guards, const Axis &v, const Env &env) const {
+    return std::all_of(guards.begin(), guards.end(),
+                       [&](const Expr &g) { return !dependsOn(g, v) || range(g, env).lo >= 0; });
+  }
+  /// The conjunction of the guards that are not provable here; absent if all are.
+  Expr condition(const std::vector<Expr> &guards, const Env &env) const {
+    Expr cond;
+    for (const Expr &g : guards)
+      if (range(g, env).lo < 0) cond = conjunction(cond, lessEqual(imm(0), substitute(g, env.subst)));
+    return cond;
+  }
+  /// Reductions have no loops in the phases around the reduction, except lane axes where they count.
+  bool skipped(const AxisInfo &a, Phase phase) const {
+    if (a.var == k.tensorAxis) return true;
+    if (!a.reduction || phase == Phase::Outer || phase == Phase::Reduce) return false;
+    return !(a.lanes && (phase == Phase::Init || phase == Phase::Merge));
+  }
+
+  Stmt build(size_t i, const Env &env, Phase phase) const {
+    if (phase == Phase::Reduce)
+      for (const Expr &g : env.where)
+        if (range(g, env).hi < 0) return block({});
+    if (i == k.axes.size()) return phase == Phase::Outer ? tile(i, env) : leaf(env, phase);
+    const AxisInfo &a = k.axes[i];
+    if (phase == Phase::Outer)
+      for (const auto &[access, at] : k.staged)
+        if (at == a.var) return stage(access, i, env);
+    return axis(i, env, phase);
+  }
+
+  Stmt axis(size_t i, Env env, Phase phase) const {
+    const AxisInfo &a = k.axes[i];
+    if (phase == Phase::Outer && a.var == k.accumulateAt) return tile(i, env);
+    if (skipped(a, phase) || env.subst.count(a.var)) return build(i + 1, env, phase);
+
+    Expr begin, end;
+    bool peel = false;
+    if (phase == Phase::Reduce && a.kind == LoopKind::Serial) peel = guardsToBounds(i, env, begin, end);
+    std::vector<Stmt> stmts;
+    for (const Copy &c : copies(a, env, peel)) stmts.push_back(copyOf(i, env, phase, c, begin, end));
+    return block(std::move(stmts));
+  }
+
+  /// Guards on axis i alone (given the outer ones) become bounds of its loop. True if a guard that
+  /// needs an inner axis too asks for peeling.
+  bool guardsToBounds(size_t i, Env &env, Expr &begin, Expr &end) const {
+    const AxisInfo &a = k.axes[i];
+    bool peel = false;
+    std::erase_if(env.where, [&](const Expr &g) {
+      if (!dependsOn(g, a.var) || range(g, env).lo >= 0) return false;
+      for (size_t j = i + 1; j < k.axes.size(); ++j)
+        if (dependsOn(g, k.axes[j].var) && !env.subst.count(k.axes[j].var)) {
+          peel |= a.peel;
+          return false;
+        }
+      Affine f = affine(substitute(g, env.subst));
+      Affine c = f.coefficientOf(a.var);
+      Expr rest = toExpr(f.without(a.var));
+      if (!c.isConstant() || c.constant == 0 || dependsOn(rest, a.var)) return false;
+      if (c.constant > 0) {
+        Expr lo = ceilDiv(imm(0) - rest, c.constant);
+        begin = begin ? max(begin, lo) : lo;
+      } else {
+        Expr hi = floorDiv(rest, imm(-c.constant)) + 1;
+        end = end ? min(hi, end) : hi;
+      }
+      return true;
+    });
+    return peel && constantOf(extent(a, env));
+  }
+
+  Env bind(const AxisInfo &a, const Env &env, const Copy &c, const Expr &value) const {
+    Env e = env;
+    e.subst[a.var] = value;
+    if (auto n = constantOf(extent(a, env)); c.tail && n)
+      e.extents[a.inner] = imm(*constantOf(extent(k.info(a.splitOf), env)) % a.factor);
+    return e;
+  }
+
+  std::vector<Copy> copies(const AxisInfo &a, const Env &env, bool peel) const {
+    Expr n = extent(a, env);
+    auto count = constantOf(n);
+    if (!count) {
+      if (!a.segment) return {{imm(0), n}};
+      Expr full = floorDiv(extent(k.info(a.splitOf), env), imm(a.factor));
+      return {{imm(0), full}, {full, n, true}};
+    }
+    bool rest = a.segment && *constantOf(extent(k.info(a.splitOf), env)) % a.factor;
+    std::vector<Copy> r;
+    if (!a.partition && !peel) {
+      if (*count > int64_t(rest)) r.push_back({imm(0), imm(*count - rest)});
+      if (rest) r.push_back({imm(*count - 1), imm(*count), true});
+      return r;
+    }
+    for (int64_t t = 0; t < *count; ++t) {
+      Copy c{imm(t), imm(t + 1), rest && t == *count - 1};
+      Env e = bind(a, env, c, imm(t));
+      c.interior = !peel && !c.tail && provable(k.def.where, a.var, e) && provable(k.storeGuards, a.var, e);
+      if (c.interior && !r.empty() && r.back().interior) r.back().end = c.end;
+      else r.push_back(c);
+    }
+    return r;
+  }
+
+  Stmt copyOf(size_t i, const Env &env, Phase phase, const Copy &c, const Expr &begin,
+              const Expr &end) const {
+    const AxisInfo &a = k.axes[i];
+    auto body = [&](const Env &e) {
+      Stmt s = build(i + 1, e, phase);
+      return phase == Phase::Reduce && a.var == k.prefetchAt ? block({prefetch(i, e), s}) : s;
+    };
+    Var v = var(a.var->name);
+    // A parallel axis stays a loop even for one iteration: the task range selects its iterations.
+    if (c.single() && !begin && !end) {
+      Stmt s = body(bind(a, env, c, c.begin));
+      return a.kind == LoopKind::Parallel ? loop::loop(v, c.begin, c.end, a.kind, s) : s;
+    }
+    Env e = bind(a, env, c, use(v));
+    e.ranges[v] = {rangeOf(c.begin, env.ranges).lo, std::max<int64_t>(rangeOf(c.end, env.ranges).hi - 1, 0)};
+    Expr lo = begin ? max(begin, c.begin) : c.begin, hi = end ? min(end, c.end) : c.end;
+    lo = simplify(lo, env.ranges);
+    hi = simplify(hi, env.ranges);
+    if (!c.tail || constantOf(c.end)) return loop::loop(v, lo, hi, a.kind, body(e));
+    return loop::loop(v, lo, hi, a.kind, oneByOne(a, env, e, body));
+  }
+
+  /// The rest of a symbolic extent: a loop over single elements, around everything inside.
+  Stmt oneByOne(const AxisInfo &a, const Env &env, Env e,
+                const std::function<Stmt(const Env &)> &body) const {
+    Axis inner = a.inner;
+    auto outerHalf = [&](const Axis &x) {
+      return std::find_if(k.axes.begin(), k.axes.end(), [&](const AxisInfo &b) { return b.splitOf == x; });
+    };
+    for (auto half = outerHalf(inner); half != k.axes.end(); half = outerHalf(inner)) {
+      e.subst[half->var] = imm(0);
+      e.extents[half->var] = imm(1);
+      inner = half->inner;
+    }
+    Var one = var(inner->name);
+    e.subst[inner] = use(one);
+    e.extents[inner] = imm(1);
+    e.ranges[one] = {0, a.factor - 1};
+    return loop::loop(one, imm(0), floorMod(extent(k.info(a.splitOf), env), imm(a.factor)), LoopKind::Serial,
+                      body(e));
+  }
+
+  /// Iteration number * lines * 64 bytes into the operand's next outermost block: affine in the loop
+  /// variables, so it is one more stream to the code generator.
+  Stmt prefetch(size_t i, const Env &env) const {
+    const Load &l = *as<Load>(k.prefetched);
+    Expr number = imm(0);
+    for (size_t j = 1; j <= i; ++j)
+      number = number * k.axes[j].extent + substitute(use(k.axes[j].var), env.subst);
+    int64_t perLine = 64 / byteSize(l.buffer->dtype);
+    std::vector<Stmt> r;
+    for (int64_t n = 0; n < k.prefetchLines; ++n) {
+      std::vector<Expr> at(l.indices.size(), imm(0));
+      at[0] = substitute(l.indices[0], env.subst) + 1;
+      at.back() = (number * k.prefetchLines + n) * perLine;
+      r.push_back(makeStmt(Eval{call(Intrinsic::Prefetch, {load(l.buffer, at)})}));
+    }
+    return block(std::move(r));
+  }
+
+  /// The register tile: one element per space axis inside it, and per lane axis.
+  Stmt tile(size_t i, Env env) const {
+    if (!k.reduces()) return leafStore(env, {});
+    std::vector<int64_t> shape, merged;
+    for (size_t j = i; j < k.axes.size(); ++j) {
+      const AxisInfo &a = k.axes[j];
+      if (a.reduction && !a.lanes) continue;
+      shape.push_back(constantExtent(a, env));
+      if (!a.reduction) merged.push_back(shape.back());
+    }
+    bool lanes = shape.size() != merged.size();
+    if (shape.empty()) shape.push_back(1);
+    if (merged.empty()) merged.push_back(1);
+    env.acc = buffer("acc", k.def.accumulator, shape, {}, Scope::Register);
+    if (!lanes)
+      return makeStmt(Alloc{env.acc, block({build(i, env, Phase::Init), build(i, env, Phase::Reduce),
+                                            build(i, env, Phase::Finish)})});
+    env.total = buffer("total", k.def.accumulator, merged, {}, Scope::Register);
+    Stmt all = block({build(i, env, Phase::Init), build(i, env, Phase::Reduce), mergeStart(i, env),
+                      build(i, env, Phase::Merge), build(i, env, Phase::Finish)});
+    return makeStmt(Alloc{env.acc, makeStmt(Alloc{env.total, all})});
+  }
+
+  /// total = init, for every space axis of the tile.
+  Stmt mergeStart(size_t i, Env env) const {
+    env.acc = {};
+    return build(i, env, Phase::Finish);
+  }
+
+  /// Where in the tile the current element lies.
+  std::vector<Expr> place(const Env &env, bool withLanes) const {
+    std::vector<Expr> at;
+    bool inside = false;
+    for (const AxisInfo &a : k.axes) {
+      inside |= a.var == k.accumulateAt;
+      if (!inside || (a.reduction && !(a.lanes && withLanes))) continue;
+      at.push_back(constantOf(extent(a, env)) == 1 ? imm(0) : substitute(use(a.var), env.subst));
+    }
+    if (at.empty()) at.push_back(imm(0));
+    return at;
+  }
+
+  /// Copies what the loops inside axis i read through `access` into registers, then goes on.
+  Stmt stage(const Expr &access, size_t i, Env env) const {
+    std::vector<int64_t> shape;
+    std::vector<const AxisInfo *> inner;
+    for (size_t j = i; j < k.axes.size(); ++j)
+      if (dependsOn(access, k.axes[j].var)) {
+        shape.push_back(*constantOf(k.axes[j].extent));
+        inner.push_back(&k.axes[j]);
+      }
+    if (shape.empty()) return axis(i, env, Phase::Outer);
+    const Buffer &from = as<Load>(access)->buffer;
+    Buffer reg = buffer(from->name + "r", from->dtype, shape, {}, Scope::Register);
+    Substitution s = env.subst;
+    std::vector<Var> fresh;
+    std::vector<Expr> to, at;
+    for (const AxisInfo *a : inner) {
+      fresh.push_back(var(a->var->name));
+      s[a->var] = use(fresh.back());
+      to.push_back(use(fresh.back()));
+      at.push_back(use(a->var));
+    }
+    Stmt copy = store(reg, to, substitute(access, s));
+    for (size_t d = inner.size(); d-- > 0;)
+      copy = loop::loop(fresh[d], imm(0), imm(shape[d]), inner[d]->kind, copy);
+    auto swap = [&](const Expr &e) {
+      return !e ? e : rewrite(e, [&](const Expr &x) {
+        const Load *l = as<Load>(x);
+        return l && l->buffer == from ? load(reg, at) : x;
+      });
+    };
+    env.lhs = swap(env.lhs);
+    env.rhs = swap(env.rhs);
+    return makeStmt(Alloc{reg, block({copy, axis(i, env, Phase::Outer)})});
+  }
+
+  /// A lane beyond the tail of an output axis, or of a lane axis, must not read memory; packed
+  /// operands are padded.
+  Expr masked(const Expr &e, const Env &env, bool reducing) const {
+    std::vector<Expr> guards = k.storeGuards;
+    if (reducing)
+      for (const Expr &g : env.where)
+        if (onLanes(g)) guards.push_back(g);
+    if (guards.empty() || !e) return e;
+    return rewrite(e, [&](const Expr &x) {
+      const Load *l = as<Load>(x);
+      if (!l || l->buffer->scope == Scope::Register || l->buffer->scope == Scope::Packed) return x;
+      Expr mask = l->mask;
+      for (const Expr &g : guards) {
+        if (range(g, env).lo >= 0) continue;
+        bool shares = std::any_of(k.axes.begin(), k.axes.end(), [&](const AxisInfo &a) {
+          return dependsOn(g, a.var) && dependsOn(x, a.var);
+        });
+        if (shares) mask = conjunction(mask, lessEqual(imm(0), g));
+      }
+      return load(l->buffer, l->indices, mask);
+    });
+  }
+  bool onLanes(const Expr &guard) const {
+    return std::any_of(k.axes.begin(), k.axes.end(),
+                       [&](const AxisInfo &a) { return a.lanes && dependsOn(guard, a.var); });
+  }
+
+  Stmt guarded(const Expr &cond, const Stmt &s) const { return cond ? ifThen(cond, s) : s; }
+
+  /// Stores `value` with the finished sum (absent in a kernel that does not reduce).
+  Stmt leafStore(const Env &env, const Expr &sum) const {
+    Substitution all = env.subst;
+    if (sum) all[k.def.sum] = sum;
+    std::vector<Expr> to;
+    for (const Expr &i : k.def.outIndices) to.push_back(substitute(i, env.subst));
+    return guarded(condition(k.storeGuards, env), store(k.def.out, to, substitute(k.def.value, all)));
+  }
+
+  Stmt leaf(const Env &env, Phase phase) const {
+    auto sub = [&](const Expr &e) { return e ? substitute(e, env.subst) : e; };
+    std::vector<Expr> at = place(env, true), sums = place(env, false);
+    auto start = [&] { return simplify(sub(masked(k.def.init, env, false)), env.ranges); };
+    auto part = [&] { return load(env.acc, at); };
+    switch (phase) {
+    case Phase::Outer: break;
+    case Phase::Init:
+      return store(env.acc, at, env.total ? neutral(k.def.combine, k.def.accumulator) : start());
+    case Phase::Merge: {
+      Compute merge = k.def;
+      merge.rhs = {};
+      return store(env.total, sums, combined(merge, load(env.total, sums), part(), {}));
+    }
+    case Phase::Finish:
+      if (!env.acc) return store(env.total, sums, start());
+      return leafStore(env, load(env.total ? env.total : env.acc, env.total ? sums : at));
+    case Phase::Reduce: return reduceLeaf(env, at);
+    }
+    internalError(__FILE_NAME__, __LINE__, "no such phase");
+  }
+
+  /// One term onto the tile. A guard on lanes selects, so that the tile is always written whole.
+  Stmt reduceLeaf(const Env &env, const std::vector<Expr> &at) const {
+    auto sub = [&](const Expr &e) { return e ? substitute(e, env.subst) : e; };
+    Expr acc = load(env.acc, at);
+    if (k.tensorAxis) return dotLeaf(env, at, acc);
+    std::vector<Expr> scalar, lanes;
+    for (const Expr &g : env.where) (onLanes(g) ? lanes : scalar).push_back(g);
+    Expr value = combined(k.def, acc, sub(masked(env.lhs, env, true)), sub(masked(env.rhs, env, true)));
+    if (Expr cond = condition(lanes, env)) value = select(cond, value, acc);
+    return guarded(condition(scalar, env), store(env.acc, at, value));
+  }
+
+  /// i32 += i32(u8) * i32(s8), four at a time; terms beyond the depth are masked to zero on the left
+  /// and zeros of the packed operand on the right.
+  Stmt dotLeaf(const Env &env, const std::vector<Expr> &at, const Expr &acc) const {
+    std::vector<Expr> scalar, depth;
+    for (const Expr &g : env.where) (dependsOn(g, k.tensorAxis) ? depth : scalar).push_back(g);
+    auto four = [&](const Expr &e) {
+      const Cast *c = as<Cast>(e);
+      return substitute(widen(c ? c->value : e, k.tensorAxis, 4, {}), env.subst);
+    };
+    Expr a = four(masked(env.lhs, env, false)), b = four(masked(env.rhs, env, false)), mask;
+    for (const Expr &g : depth)
+      if (range(g, env).lo < 0)
+        mask = conjunction(mask, substitute(widen(lessEqual(imm(0), g), k.tensorAxis, 4, {}), env.subst));
+    if (const Load *l = as<Load>(a); mask && l) a = load(l->buffer, l->indices, conjunction(l->mask, mask));
+    return guarded(condition(scalar, env), store(env.acc, at, call(Intrinsic::Dot4, {a, b, acc})));
+  }
+};
+
+Kernel::Lowered Kernel::materialize() const {
+  Kernel k = *this;
+  Lowered out;
+  std::vector<Buffer> params = def.params;
+  for (const Expr &access : packed) {
+    Expr to;
+    Packing p = makePacking(access, to);
+    params[size_t(p.param)] = as<Load>(to)->buffer;
+    out.packings.push_back(std::move(p));
+    k.eachExpr([&](Expr &e) {
+      e = rewrite(e, [&](const Expr &x) { return as<Load>(x) && equal(x, access) ? to : x; });
+    });
+  }
+  if (k.prefetchAt) {
+    int64_t iterations = 1;
+    for (size_t j = 1; j < k.axes.size(); ++j) {
+      iterations *= *constantOf(k.axes[j].extent);
+      if (k.axes[j].var == k.prefetchAt) break;
+    }
+    const BufferNode &b = *as<Load>(k.prefetched)->buffer;
+    int64_t lines = *constantOf(b.strides[0]) * byteSize(b.dtype) / 64;
+    k.prefetchLines = (lines + iterations - 1) / iterations;
+  }
+  Nest nest{k};
+  Nest::Env env;
+  env.where = k.def.where;
+  env.lhs = k.def.lhs;
+  env.rhs = k.def.rhs;
+  out.function = {def.name, params, def.scalars, nest.build(0, env, Nest::Phase::Outer)};
+  return out;
+}
+
+} // namespace planish::schedule

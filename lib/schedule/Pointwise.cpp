@@ -1,0 +1,94 @@
+// pointwise.cpu: no reduction. Axes in the order of the output's memory, fused where all addresses
+// allow it, the axis with most contiguous accesses as lanes.
+#include "Internal.h"
+
+#include <algorithm>
+
+namespace planish::schedule {
+namespace {
+
+using namespace loop;
+
+bool matches(const Kernel &k, const Target &) { return !k.reduces() && !k.spaceAxes().empty(); }
+
+/// The widest element that an expression computes with, indices aside.
+DType widest(const Kernel &k) {
+  DType r = k.compute().out->dtype;
+  auto consider = [&](DType t) {
+    if (byteSize(t) > byteSize(r)) r = t;
+  };
+  rewrite(k.compute().value, [&](const Expr &x) {
+    if (const Load *l = as<Load>(x)) consider(l->buffer->dtype);
+    else if (as<Cast>(x) || as<Call>(x))
+      if (x->type.dtype != DType::i64) consider(x->type.dtype);
+    return x;
+  });
+  return r;
+}
+
+/// Cost of one element when `axis` is the lanes: an access with a stride is taken apart.
+double laneCost(const Kernel &k, const Axis &axis, const Target &t, DType type) {
+  double lanes = double(std::max(t.lanes(type), 1)), n = double(std::max<int64_t>(k.upperExtent(axis), 1));
+  double cost = strideOf(*k.compute().out, k.outIndices(), axis) == 1 ? 1 : lanes;
+  for (const Expr &l : loadsIn(k.compute().value)) {
+    auto stride = strideOf(l, axis);
+    cost += stride == 0 ? 0.1 : stride == 1 ? 1 : lanes;
+  }
+  return cost * double(int64_t((n + lanes - 1) / lanes)) / n;
+}
+
+std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
+  std::vector<Axis> outer = k.spaceAxes();
+  sortByOutput(k, outer);
+  fuseCollapsing(k, outer);
+  DType type = widest(k);
+  Axis lane = outer.back();
+  for (const Axis &a : outer)
+    if (laneCost(k, a, t, type) < laneCost(k, lane, t, type) * 0.99) lane = a;
+  std::erase(outer, lane);
+  int64_t lanes = lanesFor(k, lane, t, type), unroll = knob(c, "unroll");
+  Axis block, u, v;
+  if (k.constantExtent(lane)) {
+    Axis vec;
+    std::tie(vec, v) = k.split(lane, lanes, "vec", "v", Tail::Guard);
+    std::tie(block, u) = k.split(vec, std::min(unroll, *k.constantExtent(vec)), "t", "u");
+    k.partition(block);
+    k.mark(u, LoopKind::Unrolled);
+  } else {
+    std::tie(block, v) = k.split(lane, lanes, "t", "v", t.maskedMemory ? Tail::Guard : Tail::Segment);
+  }
+  k.mark(v, LoopKind::Vectorized);
+  outer.push_back(block);
+  std::vector<Axis> order = outer;
+  if (u) order.push_back(u);
+  order.push_back(v);
+  k.reorder(order);
+  return outer;
+}
+
+void apply(Kernel &k, const Config &c, const Target &t) {
+  markParallel(k, build(k, c, t), knob(c, "parallel"));
+}
+
+/// Unrolled unless the value is long (its code would be copied four times); parallel over the outer
+/// axis that divides evenly first.
+Config defaults(const Kernel &kernel, const Target &t) {
+  int nodes = 0;
+  walk(kernel.compute().value, [&](const Expr &) { ++nodes; });
+  Config c{{"unroll", nodes < 40 ? 4 : 1}, {"parallel", 0}};
+  Kernel built = kernel;
+  std::vector<Axis> outer = build(built, c, t);
+  double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) * (1 + nodes / 16.0) / 2;
+  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  return c;
+}
+
+std::vector<Knob> space(const Kernel &, const Target &) {
+  return {{"unroll", {1, 2, 4}}, {"parallel", {0, 1, 2}}};
+}
+
+} // namespace
+
+const Template kPointwise = {"pointwise.cpu", matches, space, defaults, apply};
+
+} // namespace planish::schedule

@@ -1,0 +1,160 @@
+// window.cpu: reductions in which every operand has the vector axis, or none: depthwise convolution,
+// pooling, means over space, row-wise sums of a matrix. Taps are unrolled where they are few: then the
+// window slides over inputs that are loaded once, because all taps share one basic block, and the
+// weights of one channel vector stay in registers over a row.
+#include "Internal.h"
+
+#include <algorithm>
+
+namespace planish::schedule {
+namespace {
+
+using namespace loop;
+
+/// The space axis whose neighbours are neighbours in memory, in the output and in what is summed.
+Axis vectorAxis(const Kernel &k) {
+  const Compute &c = k.compute();
+  for (const Axis &a : k.spaceAxes()) {
+    if (strideOf(*c.out, k.outIndices(), a) != 1 || k.upperExtent(a) < 4) continue;
+    bool good = true;
+    for (const Expr &e : {c.lhs, c.rhs})
+      for (const Expr &l : loadsIn(e)) {
+        auto stride = strideOf(l, a);
+        good &= stride == 0 || stride == 1 || (dependsOn(l, a) && k.canPack(l));
+      }
+    if (good) return a;
+  }
+  return {};
+}
+
+bool matches(const Kernel &k, const Target &) { return k.reduces() && vectorAxis(k); }
+
+/// A tap may be unrolled if its guards meet only space axes that can be partitioned.
+bool unrollable(const Kernel &k, const Axis &tap) {
+  if (!k.constantExtent(tap)) return false;
+  for (const Expr &g : k.compute().where)
+    if (dependsOn(g, tap))
+      for (const Axis &s : k.spaceAxes())
+        if (dependsOn(g, s) && !k.constantExtent(s)) return false;
+  return true;
+}
+
+constexpr int64_t kUnrolledTaps = 9;   // of several axes together
+constexpr int64_t kUnrolledRow = 16;   // of the innermost axis
+
+std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
+  std::vector<Axis> rows = k.spaceAxes(), taps = k.reduceAxes();
+  Axis lane = vectorAxis(k);
+  std::erase(rows, lane);
+  sortByOutput(k, rows);
+  fuseCollapsing(k, rows);
+  fuseCollapsing(k, taps);
+
+  auto [vec, v] = k.split(lane, lanesFor(k, lane, t, k.compute().accumulator), "vec", "v", Tail::Guard);
+  Axis group = vec, block, n, tile, p;
+  if (auto vectors = k.constantExtent(vec)) {
+    Axis blocks;
+    std::tie(blocks, n) = k.split(vec, std::min(knob(c, "vectors"), *vectors), "b", "n");
+    group = blocks;
+    if (*vectors % std::min(knob(c, "vectors"), *vectors) == 0)
+      std::tie(group, block) =
+          k.split(blocks, std::min(knob(c, "group"), *k.constantExtent(blocks)), "g", "c");
+  }
+  if (!rows.empty() && (k.constantExtent(rows.back()) || !k.guarded(rows.back()))) {
+    int64_t pixels = std::min(knob(c, "pixels"), std::max<int64_t>(k.upperExtent(rows.back()), 1));
+    std::tie(tile, p) = k.split(rows.back(), pixels, "t", "p");
+    rows.pop_back();
+  }
+
+  // The innermost taps are unrolled, as long as they are few.
+  std::vector<Axis> unrolled;
+  int64_t copies = 1;
+  while (!taps.empty() && unrollable(k, taps.back())) {
+    int64_t count = *k.constantExtent(taps.back());
+    if (copies * count > (unrolled.empty() ? kUnrolledRow : kUnrolledTaps)) break;
+    copies *= count;
+    unrolled.insert(unrolled.begin(), taps.back());
+    taps.pop_back();
+  }
+  if (unrolled.empty() && !k.guarded(taps.back())) {
+    int64_t most = std::max<int64_t>(k.upperExtent(taps.back()), 1);
+    auto [many, few] = k.split(taps.back(), std::min<int64_t>(4, most), "r", "u");
+    taps.back() = many;
+    unrolled.push_back(few);
+  }
+
+  std::vector<Axis> outer{group};
+  outer.insert(outer.end(), rows.begin(), rows.end());
+  if (block) outer.push_back(block);
+  if (tile) outer.push_back(tile);
+  std::vector<Axis> order = outer;
+  size_t tileAt = order.size();
+  order.insert(order.end(), taps.begin(), taps.end());
+  order.insert(order.end(), unrolled.begin(), unrolled.end());
+  for (const Axis &a : {p, n, v})
+    if (a) order.push_back(a);
+  bool allUnrolled = taps.empty();
+  k.reorder(order);
+  if (tileAt < order.size() && !k.reduceAxes().empty()) k.accumulate(order[tileAt]);
+  for (const Axis &a : unrolled) k.mark(a, LoopKind::Unrolled);
+  for (const Axis &a : {p, n})
+    if (a) k.mark(a, LoopKind::Unrolled);
+  k.mark(v, LoopKind::Vectorized);
+  if (n) k.partition(group);
+  if (block) k.partition(block);
+  if (tile && k.constantExtent(tile)) k.partition(tile);
+  if (allUnrolled)
+    for (const Axis &a : rows)
+      if (k.constantExtent(a) && k.guarded(a)) k.partition(a);
+
+  for (const Expr &e : {k.compute().lhs, k.compute().rhs, k.compute().init})
+    for (const Expr &l : loadsIn(e))
+      if (dependsOn(l, v) && k.canPack(l)) k.pack(l);
+  int64_t vectorsInside = n ? *k.constantExtent(n) : 1, pixels = p ? *k.constantExtent(p) : 1;
+  bool fits = copies * vectorsInside + pixels * vectorsInside + 2 <= t.registers;
+  if (tile && allUnrolled && fits)
+    for (const Expr &l : loadsIn(k.compute().rhs))
+      if (dependsOn(l, v) && k.canPack(l) && !dependsOn(l, tile) && !dependsOn(l, p)) k.stage(l, tile);
+  return outer;
+}
+
+void apply(Kernel &k, const Config &c, const Target &t) {
+  markParallel(k, build(k, c, t), knob(c, "parallel"));
+}
+
+/// One vector by up to seven pixels where there are rows, else several vectors; channel groups of two
+/// vectors; parallel over groups or rows, whichever divides evenly first.
+Config defaults(const Kernel &kernel, const Target &t) {
+  std::vector<Axis> rows = kernel.spaceAxes();
+  std::erase(rows, vectorAxis(kernel));
+  sortByOutput(kernel, rows);
+  int64_t width = rows.empty() ? 1 : kernel.upperExtent(rows.back()), pixels = 1;
+  double bestWaste = 1e9;
+  int64_t most = t.registers >= 32 ? 8 : 4;
+  for (int64_t p = std::min<int64_t>(width, most); p >= 1; --p) {
+    double waste = double((width + p - 1) / p * p) / double(width) + 0.5 / double(p);
+    if (waste < bestWaste) {
+      bestWaste = waste;
+      pixels = p;
+    }
+  }
+  Config c{{"vectors", pixels >= 4 ? 1 : 4}, {"pixels", pixels}, {"group", 2}, {"parallel", 0}};
+  double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) / 2;
+  Kernel built = kernel;
+  std::vector<Axis> outer = build(built, c, t);
+  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  return c;
+}
+
+std::vector<Knob> space(const Kernel &, const Target &) {
+  return {{"vectors", {1, 2, 4}},
+          {"pixels", {1, 2, 4, 5, 7, 8, 14}},
+          {"group", {1, 2, 3, 4}},
+          {"parallel", {0, 1, 2, 3}}};
+}
+
+} // namespace
+
+const Template kWindow = {"window.cpu", matches, space, defaults, apply};
+
+} // namespace planish::schedule
