@@ -70,8 +70,9 @@ enum class Intrinsic : uint8_t {
   Ceil,      // f32
   Sqrt,      // f32, correctly rounded
   Abs,       // f32, i32, i64
-  Scale2,    // p * 2^n, n an integral f32 in [-126, 127]
+  Scale2,    // p * 2^n, n an integral f32 in [-126, 127]; one rounding, NaN where p is NaN
   Bits,      // f32 as the i32 of the same bits
+  FromBits,  // i32 as the f32 of the same bits
   Exp,       // the following are legalized to the ones above before code is made
   Log,
   Tanh,
@@ -98,7 +99,8 @@ struct Select {
   Expr cond, a, b;  // both sides are evaluated; guard loads with masks
 };
 struct Cast {
-  Expr value;  // to ExprNode::type; f32 to integer truncates toward zero and saturates, NaN gives 0
+  Expr value;  // to ExprNode::type; f32 to integer truncates toward zero and saturates, NaN gives 0;
+               // integer to integer wraps; to b1 is value != 0
 };
 struct Load {
   Buffer buffer;
@@ -110,7 +112,7 @@ struct Call {
   std::vector<Expr> args;
 };
 struct Ramp {
-  Expr base;       // i64
+  Expr base;       // i64; of a vector base every lane becomes lanes / base lanes consecutive ones
   int64_t stride;  // lane l is base + l*stride; lanes from ExprNode::type
 };
 struct Broadcast {
@@ -244,7 +246,11 @@ bool hasConstantShape(const BufferNode &b);
 /// The constant dimensions (or strides); a check fails where one is not constant.
 std::vector<int64_t> constantsOf(const std::vector<Expr> &exprs);
 
+/// Strides of a buffer without gaps, last dimension innermost.
+std::vector<Expr> denseStrides(const std::vector<Expr> &shape);
+
 std::string_view nameOf(Intrinsic fn);
+size_t arityOf(Intrinsic fn);
 std::string_view nameOf(BinaryOp op);
 
 } // namespace planish::loop

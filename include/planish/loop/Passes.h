@@ -14,6 +14,7 @@ struct Legal {
   bool scale2 = true;  // always expanded to bit operations where false
 };
 
+Function simplify(const Function &f);                         // expressions in normal form
 Function vectorize(const Function &f);                        // vectorized loops -> ramps, broadcasts, masks
 Function unroll(const Function &f);                           // unrolled loops -> straight line
 Function legalize(const Function &f, const Legal &legal = {}); // exp, log, tanh, erf -> polynomials

@@ -1,0 +1,150 @@
+// Vectorized loops become vector expressions; a guard on the lane becomes a mask.
+#include "planish/loop/Passes.h"
+
+#include "planish/loop/Rewrite.h"
+#include "planish/loop/Text.h"
+#include "planish/support/Check.h"
+
+namespace planish::loop {
+
+namespace {
+
+/// Every lane of an integer or boolean expression `times` times in a row.
+Expr stretched(const Expr &e, int times) {
+  if (times == 1) return e;
+  int lanes = e->type.lanes * times;
+  if (e->type.lanes == 1) return broadcast(e, times);
+  if (e->type.dtype == DType::i64 && !as<IntImm>(e)) return ramp(e, 0, times);
+  auto go = [&](const Expr &x) { return stretched(x, times); };
+  return match(
+      e, [&](const IntImm &k) { return imm(k.value, {e->type.dtype, lanes}); },
+      [&](const Binary &b) { return binary(b.op, go(b.a), go(b.b)); },
+      [&](const Broadcast &b) {
+        PLANISH_CHECK(b.value->type.lanes == 1, "cannot stretch " + print(e));
+        return broadcast(b.value, lanes);
+      },
+      [&](const auto &) -> Expr {
+        return internalError("Vectorize.cpp", 0, "cannot stretch " + print(e)), e;
+      });
+}
+
+/// `e` at `lanes` lanes: its lanes repeated as a whole.
+Expr fit(const Expr &e, int lanes) {
+  PLANISH_CHECK(lanes % e->type.lanes == 0, "cannot widen " + print(e));
+  return broadcast(e, lanes / e->type.lanes);
+}
+
+/// Padded constants and registers are readable in every lane.
+bool needsMask(const BufferNode &b) { return b.scope != Scope::Register && b.scope != Scope::Packed; }
+
+/// Indices of an access that becomes `lanes * inner` lanes wide, lane l = (v = l / inner, l % inner).
+std::vector<Expr> widenedIndices(const std::vector<Expr> &indices, const Var &v, int lanes, int inner) {
+  std::vector<Expr> r;
+  for (auto &i : indices) {
+    if (!dependsOn(i, v)) r.push_back(i->type.lanes == 1 ? i : broadcast(i, lanes));
+    else
+      r.push_back(i->type.lanes == inner ? widen(i, v, lanes, {}) : stretched(widen(i, v, lanes, {}), inner));
+  }
+  return r;
+}
+
+class Widener {
+public:
+  Widener(Var v, int lanes) : v(std::move(v)), lanes(lanes) {}
+
+  Stmt stmt(const Stmt &s, const Expr &mask) const {
+    return match(
+        s, [&](const Store &t) { return store(t, mask); },
+        [&](const If &i) {
+          if (!dependsOn(i.cond, v)) return ifThen(i.cond, stmt(i.then, mask));
+          Expr cond = widen(i.cond, v, lanes, mask);
+          return stmt(i.then, conjunction(mask, cond));
+        },
+        [&](const Let &l) {
+          if (dependsOn(l.value, v)) return stmt(substitute(l.body, {{l.var, l.value}}), mask);
+          return makeStmt(Let{l.var, l.value, stmt(l.body, mask)});
+        },
+        [&](const For &f) {
+          PLANISH_CHECK(!dependsOn(f.begin, v) && !dependsOn(f.end, v),
+                        "the bounds of the loop over '" + f.var->name + "' depend on the lane");
+          return loop(f.var, f.begin, f.end, f.kind, stmt(f.body, mask));
+        },
+        [&](const Block &b) {
+          std::vector<Stmt> r;
+          for (auto &x : b.stmts) r.push_back(stmt(x, mask));
+          return block(std::move(r));
+        },
+        [&](const Eval &e) { return makeStmt(Eval{substitute(e.call, {{v, imm(0)}})}); },
+        [&](const auto &) -> Stmt {
+          return internalError("Vectorize.cpp", 0, "allocations, launches and while loops have no lanes"), s;
+        });
+  }
+
+private:
+  Stmt store(const Store &t, const Expr &mask) const {
+    int inner = t.value->type.lanes, all = inner * lanes;
+    bool varies = false;
+    for (auto &i : t.indices) varies |= dependsOn(i, v);
+    PLANISH_CHECK(varies, "all lanes of '" + v->name + "' store to one place of '" + t.buffer->name + "'");
+    Expr own =
+        t.mask ? (dependsOn(t.mask, v) ? fit(widen(t.mask, v, lanes, mask), all) : fit(t.mask, all)) : Expr();
+    Expr both = conjunction(own, mask ? stretched(mask, inner) : mask);
+    return loop::store(t.buffer, widenedIndices(t.indices, v, lanes, inner),
+                       fit(widen(t.value, v, lanes, mask), all), both);
+  }
+
+  Var v;
+  int lanes;
+};
+
+} // namespace
+
+/// What does not depend on v stays scalar and is repeated where an operator needs vectors; an
+/// expression that has k lanes already gets k*lanes. `mask` (one lane per value of v) protects what
+/// is read from memory that is not padded.
+Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask) {
+  if (!dependsOn(e, v)) return e;
+  auto go = [&](const Expr &x) { return widen(x, v, lanes, mask); };
+  int n = e->type.lanes * lanes;
+  return match(
+      e, [&](const VarRef &) { return ramp(imm(0), 1, lanes); },
+      [&](const Binary &b) { return binary(b.op, fit(go(b.a), n), fit(go(b.b), n)); },
+      [&](const Select &s) { return select(fit(go(s.cond), n), fit(go(s.a), n), fit(go(s.b), n)); },
+      [&](const Cast &c) { return cast(e->type.dtype, go(c.value)); },
+      [&](const Load &l) {
+        Expr own = l.mask ? fit(go(l.mask), n) : Expr();
+        Expr all = mask && needsMask(*l.buffer) ? conjunction(own, stretched(mask, e->type.lanes)) : own;
+        return makeExpr({e->type.dtype, n},
+                        Load{l.buffer, widenedIndices(l.indices, v, lanes, e->type.lanes), all});
+      },
+      [&](const Call &c) {
+        std::vector<Expr> args;
+        for (auto &a : c.args) args.push_back(fit(go(a), a->type.lanes * lanes));
+        return call(c.fn, std::move(args));
+      },
+      [&](const Ramp &r) { return ramp(go(r.base), r.stride, e->type.lanes / r.base->type.lanes); },
+      [&](const Broadcast &b) {
+        PLANISH_CHECK(b.value->type.lanes == 1, "cannot vectorize " + print(e));
+        return stretched(go(b.value), e->type.lanes);
+      },
+      [&](const auto &) -> Expr {
+        return internalError("Vectorize.cpp", 0, "cannot vectorize " + print(e)), e;
+      });
+}
+
+Function vectorize(const Function &f) {
+  auto post = [](const Stmt &s) -> Stmt {
+    auto *l = as<For>(s);
+    if (!l || l->kind != LoopKind::Vectorized) return s;
+    auto trips = constantOf(l->end - l->begin);
+    PLANISH_CHECK(trips, "the vectorized loop over '" + l->var->name + "' has no constant trip count");
+    if (*trips <= 0) return block({});
+    if (*trips == 1) return substitute(l->body, {{l->var, l->begin}});
+    Stmt body = l->body;
+    if (constantOf(l->begin) != 0) body = substitute(body, {{l->var, use(l->var) + l->begin}});
+    return Widener(l->var, int(*trips)).stmt(body, {});
+  };
+  return {f.name, f.params, f.scalars, rewrite(f.body, post)};
+}
+
+} // namespace planish::loop
