@@ -59,10 +59,16 @@ planish_onnx_proto(planish_onnx_proto)
 find_package(CLI11 CONFIG QUIET)
 planish_note(CLI11 "${CLI11_VERSION}" "the command-line tools are not built")
 
+# NumPy 2 needs pybind11 2.12; Debian 12 has an older one, so the interpreter's own package comes first.
 if(Python_Development.Module_FOUND)
-  find_package(pybind11 CONFIG QUIET)
+  execute_process(COMMAND ${Python_EXECUTABLE} -m pybind11 --cmakedir OUTPUT_VARIABLE pybind11Folder
+                  OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  find_package(pybind11 2.12 CONFIG QUIET HINTS ${pybind11Folder})
 endif()
-planish_note(pybind11 "${pybind11_VERSION}" "the Python package is not built")
+if(NOT pybind11_FOUND)
+  set(pybind11_VERSION "")
+endif()
+planish_note(pybind11 "${pybind11_VERSION}" "the Python package is not built (2.12 or newer)")
 
 find_package(OpenCL QUIET)
 planish_note(OpenCL "${OpenCL_LIBRARIES}" "OpenCL code is generated but not run by the tests")

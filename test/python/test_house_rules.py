@@ -50,6 +50,11 @@ def test_includes(table, name, include, message):
     assert list(found) == ([(2, message)] if message else [])
 
 
+def test_operator_names_are_read_from_their_rows():
+    text = '{.name = "conv", x} PLANISH_UNARY("relu", "max(x, 0)") {"LeakyRelu", 1, import} {"none", 2}'
+    assert house_rules.operator_names(text) == {"conv", "relu", "LeakyRelu"}
+
+
 def test_operator_names_belong_to_their_rows():
     lines = ['if (node.name() == "conv2d") {', '// "conv2d" in a comment', 'text("conv")']
     assert [line for line, _ in house_rules.check_operator_names(lines, {"conv2d"})] == [1]
