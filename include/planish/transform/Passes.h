@@ -3,8 +3,11 @@
 
 #include "planish/graph/Graph.h"
 
+#include <functional>
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 namespace planish::transform {
 
@@ -29,5 +32,25 @@ struct PassRow {
 };
 /// The passes by name, in pipeline order.
 std::span<const PassRow> passes();
+const PassRow *findPass(std::string_view name);
+
+struct PassOptions {
+  std::vector<std::string> printAfter;  // names of passes; "all" for every one
+  std::string stopAfter;                // name of the last pass to run; empty: all
+  std::string dumpDir;                  // an existing folder: NN-<pass>.txt after every pass
+  bool timing = false;                  // a line per pass through `say`
+#ifdef NDEBUG
+  bool check = false;  // verify, and compare with what the graph's own text parses to, after every pass
+#else
+  bool check = true;
+#endif
+  std::function<void(std::string_view)> print;  // where printAfter's text goes
+  std::function<void(std::string_view)> say;    // where timing's lines go
+};
+
+/// Runs passes in order. An error names the pass.
+Result<Graph> runPasses(Graph g, std::span<const PassRow> list, const PassOptions &options);
+/// Structure, types and the round trip through text: what must hold after every pass.
+Status checkGraph(const Graph &g);
 
 } // namespace planish::transform

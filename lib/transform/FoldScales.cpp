@@ -1,0 +1,239 @@
+#include "Questions.h"
+#include "planish/transform/Passes.h"
+
+#include <algorithm>
+
+namespace planish::transform {
+
+namespace {
+
+/// y * scale + shift, per slice of the output's dimension `dim`; one entry where it is the same for all.
+struct Rescaling {
+  std::vector<double> scale, shift;
+  size_t dim = 0;
+  ValueId of = kAbsent;  // y
+
+  double scaleAt(size_t i) const { return scale[scale.size() == 1 ? 0 : i]; }
+  double shiftAt(size_t i) const { return shift[shift.size() == 1 ? 0 : i]; }
+  bool shifts() const {
+    return std::ranges::any_of(shift, [](double s) { return s != 0; });
+  }
+};
+
+/// The operand of an elementwise node that an expression reads in place, or -1.
+int operandRead(const Meaning &m, const loop::Expr &e) {
+  auto *access = loop::as<loop::Load>(e);
+  if (!access || access->mask) return -1;
+  auto found = std::ranges::find(m.view.in, access->buffer);
+  return found == m.view.in.end() ? -1 : int(found - m.view.in.begin());
+}
+
+/// A node that computes y op c with a constant c that varies over at most one dimension.
+std::optional<Rescaling> rescalingOf(const Graph &g, const Node &node) {
+  if (node.op->cls != graph::OpClass::Elementwise || node.inputs.size() != 2) return std::nullopt;
+  auto meaning = meaningOf(g, node);
+  auto *binary = meaning ? loop::as<loop::Binary>(meaning->compute.value) : nullptr;
+  if (!binary || meaning->compute.value->type.dtype != DType::f32) return std::nullopt;
+  int a = operandRead(*meaning, binary->a), b = operandRead(*meaning, binary->b);
+  if (a < 0 || b < 0 || a == b) return std::nullopt;
+  bool swapped = g[node.inputs[size_t(a)]].isConstant();
+  ValueId c = node.inputs[size_t(swapped ? a : b)], y = node.inputs[size_t(swapped ? b : a)];
+  if (!g[c].isConstant() || g[y].isConstant() || g.type(y).shape != g.type(node.outputs[0]).shape)
+    return std::nullopt;
+
+  Rescaling r;
+  r.of = y;
+  const Shape &shape = g.type(c).shape;
+  int varying = 0;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (shape[d].constant() != 1) r.dim = g.type(y).shape.size() - shape.size() + d, ++varying;
+  if (varying > 1) return std::nullopt;
+
+  for (float v : graph::dataOf<float>(g[c])) {
+    double x = double(v), scale = 1, shift = 0;
+    switch (binary->op) {
+    case loop::BinaryOp::Add: shift = x; break;
+    case loop::BinaryOp::Sub:
+      (swapped ? scale : shift) = swapped ? -1 : -x, shift = swapped ? x : shift;
+      break;
+    case loop::BinaryOp::Mul: scale = x; break;
+    case loop::BinaryOp::Div:
+      if (swapped) return std::nullopt;
+      scale = 1 / x;
+      break;
+    default: return std::nullopt;
+    }
+    r.scale.push_back(scale), r.shift.push_back(shift);
+  }
+  return r;
+}
+
+/// How a contraction's output dimension shows in its constant operands.
+struct Channels {
+  size_t weight = 0, weightDim = 0;  // operand, and its dimension that is the output's
+  int bias = -1;                     // operand that the sum starts with, if it has one
+};
+
+/// Indices with axes of one iteration at their only value.
+loop::Expr simplified(const loop::Compute &c, const loop::Expr &e) {
+  loop::Substitution single;
+  for (auto *axes : {&c.space, &c.reduce})
+    for (const loop::Iter &axis : *axes)
+      if (loop::constantOf(axis.extent) == 1) single[axis.var] = loop::imm(0);
+  return loop::substitute(e, single);
+}
+
+bool sameIndex(const loop::Compute &c, const loop::Expr &a, const loop::Expr &b) {
+  return loop::equal(loop::affine(simplified(c, a)), loop::affine(simplified(c, b)));
+}
+
+/// The operand that the sum starts with: a vector over the output's dimension `dim`; -1 if there is
+/// none, nothing if the start is something else.
+std::optional<int> biasOf(const Meaning &m, size_t dim) {
+  if (!m.compute.init) return -1;
+  int operand = operandRead(m, m.compute.init);
+  if (operand < 0) {
+    auto *zero = loop::as<loop::FloatImm>(m.compute.init);
+    return zero && zero->value == 0 ? std::optional(-1) : std::nullopt;
+  }
+  auto *access = loop::as<loop::Load>(m.compute.init);
+  if (access->indices.size() != 1 || !sameIndex(m.compute, access->indices[0], m.compute.outIndices[dim]))
+    return std::nullopt;
+  return operand;
+}
+
+/// Whether scaling slices of a constant operand scales slices of the output, and how.
+std::optional<Channels> channelsOf(const Graph &g, const Node &node, const Meaning &m, size_t dim) {
+  const loop::Compute &c = m.compute;
+  auto *result = loop::as<loop::VarRef>(c.value);
+  if (c.combine != loop::Combine::Sum || c.accumulator != DType::f32 || !result || result->var != c.sum)
+    return std::nullopt;
+  Channels r;
+  for (const loop::Expr &factor : {c.rhs, c.lhs}) {
+    int operand = factor ? operandRead(m, factor) : -1;
+    if (operand < 0 || !g[node.inputs[size_t(operand)]].isConstant()) continue;
+    const std::vector<loop::Expr> &indices = loop::as<loop::Load>(factor)->indices;
+    for (size_t d = 0; d < indices.size(); ++d) {
+      if (!sameIndex(c, indices[d], c.outIndices[dim])) continue;
+      auto bias = biasOf(m, dim);
+      if (!bias || (*bias >= 0 && !g[node.inputs[size_t(*bias)]].isConstant())) return std::nullopt;
+      r.weight = size_t(operand), r.weightDim = d, r.bias = *bias;
+      return r;
+    }
+  }
+  return std::nullopt;
+}
+
+class ScaleFolder {
+public:
+  explicit ScaleFolder(const Graph &g) : old(g), r(g), uses(g.uses()), outputUses(g.outputUses()) {}
+
+  Result<Graph> run() {
+    for (uint32_t n = 0; n < old.nodes().size(); ++n) {
+      PLANISH_ASSIGN(bool done, folded(old[NodeId{n}]));
+      if (!done) PLANISH_TRY(r.copy({n}));
+    }
+    return r.finish();
+  }
+
+private:
+  Result<bool> folded(const Node &node) {
+    if (node.outputs.size() != 1) return false;
+    auto rescaling = rescalingOf(old, node);
+    if (!rescaling) return false;
+    ValueId y = r(rescaling->of);
+    if (uses[rescaling->of.index].size() != 1 || outputUses[rescaling->of.index] || !r.graph()[y].def)
+      return false;
+    Node contraction = r.graph()[*r.graph()[y].def];
+    if (contraction.op->cls != graph::OpClass::Contraction || contraction.outputs.size() != 1) return false;
+    auto meaning = meaningOf(r.graph(), contraction);
+    auto channels = meaning ? channelsFor(contraction, *meaning, *rescaling) : std::nullopt;
+    if (!channels) return false;
+
+    scaleWeights(contraction, *channels, *rescaling);
+    if (!rescaleBias(contraction, *channels, *rescaling)) return false;
+    auto made = r.graph().append(*contraction.op, contraction.attrs, contraction.inputs,
+                                 graph::merged(contraction.loc, node.loc));
+    if (!made) return made.error();
+    r.replace(node.outputs[0], (*made)[0]);
+    return true;
+  }
+
+  /// A scalar factor may go along any output dimension that the weights have.
+  std::optional<Channels> channelsFor(const Node &node, const Meaning &m, Rescaling &rescaling) const {
+    const Graph &g = const_cast<graph::Rebuilder &>(r).graph();
+    if (rescaling.scale.size() > 1) return channelsOf(g, node, m, rescaling.dim);
+    for (size_t d = 0; d < m.compute.outIndices.size(); ++d)
+      if (auto found = channelsOf(g, node, m, d)) {
+        rescaling.dim = d;
+        return found;
+      }
+    return std::nullopt;
+  }
+
+  void scaleWeights(Node &node, const Channels &channels, const Rescaling &rescaling) {
+    ValueId &weight = node.inputs[channels.weight];
+    const graph::Value &v = r.graph()[weight];
+    std::span<const float> data = graph::dataOf<float>(v);
+    std::vector<int64_t> shape = *constantShape(v.type.shape);
+    size_t inner = 1;
+    for (size_t d = channels.weightDim + 1; d < shape.size(); ++d) inner *= size_t(shape[d]);
+    std::vector<float> scaled(data.begin(), data.end());
+    for (size_t i = 0; i < scaled.size(); ++i)
+      scaled[i] = float(double(scaled[i]) * rescaling.scaleAt(i / inner % size_t(shape[channels.weightDim])));
+    std::string name = v.name;
+    weight = r.graph().addConstant(DType::f32, shape, scaled, std::move(name));
+  }
+
+  /// Scales and shifts the bias, or gives the node one; false where it takes none.
+  bool rescaleBias(Node &node, const Channels &channels, const Rescaling &rescaling) {
+    if (channels.bias < 0) return !rescaling.shifts() || addBias(node, rescaling);
+    ValueId &bias = node.inputs[size_t(channels.bias)];
+    std::span<const float> data = graph::dataOf<float>(r.graph()[bias]);
+    bias = biasConstant(rescaling, std::vector<float>(data.begin(), data.end()));
+    return true;
+  }
+
+  ValueId biasConstant(const Rescaling &rescaling, std::vector<float> bias) {
+    for (size_t i = 0; i < bias.size(); ++i)
+      bias[i] = float(double(bias[i]) * rescaling.scaleAt(i) + rescaling.shiftAt(i));
+    return r.graph().addConstant(DType::f32, {int64_t(bias.size())}, bias);
+  }
+
+  /// The optional operand that, when given as a vector, starts the sum.
+  bool addBias(Node &node, const Rescaling &rescaling) {
+    const Dim &size = r.graph().type(node.outputs[0]).shape[rescaling.dim];
+    if (!size.isConstant()) return false;
+    ValueId bias = biasConstant(rescaling, std::vector<float>(size_t(size.constant()), 0.0f));
+    for (size_t position = 0; position <= node.inputs.size(); ++position) {
+      if (position < node.inputs.size() && node.inputs[position] != kAbsent) continue;
+      std::vector<ValueId> operands = node.inputs;
+      operands.resize(std::max(operands.size(), position + 1), kAbsent);
+      operands[position] = bias;
+      if (!startsSum(node, operands, position, rescaling.dim)) continue;
+      node.inputs = std::move(operands);
+      return true;
+    }
+    return false;
+  }
+
+  bool startsSum(const Node &node, const std::vector<ValueId> &operands, size_t position, size_t dim) {
+    Graph probe = Graph::regionOf(r.graph());
+    std::vector<ValueId> inputs;
+    for (ValueId v : operands) inputs.push_back(v == kAbsent ? v : probe.addInput(r.graph().type(v), ""));
+    if (!probe.append(*node.op, node.attrs, std::move(inputs), {})) return false;
+    auto meaning = meaningOf(probe, probe.nodes()[0]);
+    return meaning && biasOf(*meaning, dim) == int(position);
+  }
+
+  const Graph &old;
+  graph::Rebuilder r;
+  std::vector<std::vector<NodeId>> uses;
+  std::vector<int> outputUses;
+};
+
+} // namespace
+
+Result<Graph> foldScales(const Graph &g) { return ScaleFolder(g).run(); }
+
+} // namespace planish::transform

@@ -1,0 +1,121 @@
+#include "Questions.h"
+#include "planish/ops/Ops.h"
+#include "planish/transform/Passes.h"
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+namespace planish::transform {
+
+namespace {
+
+/// Dimension 1 innermost.
+Layout channelsLast(const Shape &shape) {
+  if (shape.size() < 3) return {};
+  Layout r{0};
+  for (uint8_t d = 2; d < shape.size(); ++d) r.push_back(d);
+  r.push_back(1);
+  return normalized(r, shape);
+}
+
+double sizeBound(const Shape &shape) {
+  double r = 1;
+  for (const Dim &d : shape) r *= double(d.upper());
+  return r;
+}
+
+/// Nodes that keep the indices of their operands: what their result likes, the operands should like.
+bool keepsIndices(const Node &node) {
+  return node.op->cls == graph::OpClass::Elementwise ||
+         (node.op->layout == graph::LayoutRule::FollowInput && node.op->cls != graph::OpClass::Opaque);
+}
+
+/// Values whose readers like channels last, directly or through nodes that keep indices.
+std::vector<bool> likedChannelsLast(const Graph &g) {
+  std::vector<bool> r(g.values().size(), false);
+  for (size_t n = g.nodes().size(); n-- > 0;) {
+    const Node &node = g.nodes()[n];
+    bool direct = node.op->layout == graph::LayoutRule::ChannelsLast;
+    bool passedOn =
+        keepsIndices(node) && std::ranges::any_of(node.outputs, [&](ValueId v) { return bool(r[v.index]); });
+    if (!direct && !passedOn) continue;
+    for (ValueId v : node.inputs)
+      if (v != kAbsent && g.type(v).rank() == g.type(node.outputs[0]).rank()) r[v.index] = true;
+  }
+  return r;
+}
+
+class LayoutChooser {
+public:
+  explicit LayoutChooser(const Graph &g) : old(g), r(g), liked(likedChannelsLast(g)) {}
+
+  Result<Graph> run() {
+    for (uint32_t n = 0; n < old.nodes().size(); ++n) {
+      PLANISH_TRY(r.copy({n}));
+      for (ValueId v : old[NodeId{n}].outputs) {
+        ValueId made = r(v);
+        r.graph().setLayout(made, chosen(r.graph()[*r.graph()[made].def], made, liked[v.index]));
+      }
+    }
+    PLANISH_TRY(orderOutputs());
+    return r.finish();
+  }
+
+private:
+  Layout chosen(const Node &node, ValueId result, bool readersLikeChannelsLast) {
+    const Graph &g = r.graph();
+    const Shape &shape = g.type(result).shape;
+    if (node.op->layout == graph::LayoutRule::ChannelsLast) return channelsLast(shape);
+    if (node.op->cls == graph::OpClass::Movement && node.op->outputView) {
+      if (auto view = node.op->outputView(opView(g, node), graph::denseView(g.type(node.inputs[0]))))
+        return orderOf(*view, shape);
+      // Bytes move anyway: they may as well move to where the readers like them.
+      return readersLikeChannelsLast ? channelsLast(shape) : Layout{};
+    }
+    if (node.op->layout == graph::LayoutRule::FollowInput) return followed(node, shape);
+    return {};
+  }
+
+  /// The order that most bytes of the operands of the same rank have.
+  Layout followed(const Node &node, const Shape &shape) {
+    const Graph &g = r.graph();
+    std::map<Layout, double> votes;
+    Layout best;
+    bool isConcatenation = node.op->inputView && !node.op->outputView;
+    double most = 0;
+    for (ValueId v : node.inputs) {
+      if (v == kAbsent || g[v].isConstant() || g.type(v).rank() != int(shape.size())) continue;
+      double size = sizeBound(g.type(v).shape);
+      double &vote = votes[g.type(v).layout];
+      vote = isConcatenation ? vote + size : std::max(vote, size);
+      if (vote > most) most = vote, best = g.type(v).layout;
+    }
+    return normalized(best, shape);
+  }
+
+  /// The user's memory is row-major: what lies otherwise is copied, and the copy has the user's name.
+  Status orderOutputs() {
+    std::set<ValueId> done;
+    for (ValueId v : old.outputs()) {
+      ValueId made = r(v);
+      if (!done.insert(v).second || r.graph().type(made).layout.empty()) continue;
+      graph::Loc loc = r.graph()[made].def ? r.graph()[*r.graph()[made].def].loc : graph::Loc{};
+      r.graph().rename(made, old[v].name + "_ordered");
+      PLANISH_ASSIGN(std::vector<ValueId> copied,
+                     r.graph().append(ops::kCopy, {}, {made}, loc, {old[v].name}));
+      r.replace(v, copied[0]);
+    }
+    return {};
+  }
+
+  const Graph &old;
+  graph::Rebuilder r;
+  std::vector<bool> liked;
+};
+
+} // namespace
+
+Result<Graph> layout(const Graph &g) { return LayoutChooser(g).run(); }
+
+} // namespace planish::transform

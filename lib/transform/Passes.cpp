@@ -1,0 +1,83 @@
+#include "planish/transform/Passes.h"
+
+#include "planish/graph/Text.h"
+#include "planish/graph/Verify.h"
+#include "planish/ops/Ops.h"
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <cstdio>
+#include <fstream>
+
+namespace planish::transform {
+
+namespace {
+
+constexpr std::array<PassRow, 5> kPasses{{
+    {"fold-constants", "computes what depends on constants alone", foldConstants},
+    {"canonicalize", "removes and merges what only renames elements", canonicalize},
+    {"fold-scales", "merges per-channel scales and shifts into the weights before them", foldScales},
+    {"layout", "chooses how every value lies in memory", layout},
+    {"fuse", "grows groups of operators that become one kernel", fuse},
+}};
+
+bool mentions(const std::vector<std::string> &list, std::string_view name) {
+  return std::ranges::any_of(list, [&](const std::string &s) { return s == name || s == "all"; });
+}
+
+Status dump(const std::string &folder, size_t number, std::string_view pass, const std::string &text) {
+  std::string digits = (number < 10 ? "0" : "") + std::to_string(number);
+  std::string path = folder + "/" + digits + "-" + std::string(pass) + ".txt";
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  return file ? Status() : failed("cannot write " + path);
+}
+
+std::string timingLine(std::string_view pass, double seconds, const Graph &g) {
+  char line[120];
+  std::snprintf(line, sizeof line, "%-16.*s %9.3f ms  %zu nodes", int(pass.size()), pass.data(),
+                seconds * 1e3, g.nodes().size());
+  return line;
+}
+
+} // namespace
+
+std::span<const PassRow> passes() { return kPasses; }
+
+const PassRow *findPass(std::string_view name) {
+  auto found = std::ranges::find(kPasses, name, &PassRow::name);
+  return found == kPasses.end() ? nullptr : &*found;
+}
+
+Status checkGraph(const Graph &g) {
+  PLANISH_TRY(graph::verify(g));
+  graph::Blobs blobs;
+  std::string text = graph::print(g, &blobs);
+  auto parsed = graph::parse(text, ops::allOps(), blobs);
+  if (!parsed) return parsed.error().in("the graph's own text");
+  if (!(*parsed == g) || graph::print(*parsed) != text)
+    return failed("the graph's text reads back as another graph");
+  return {};
+}
+
+Result<Graph> runPasses(Graph g, std::span<const PassRow> list, const PassOptions &options) {
+  size_t number = 0;
+  for (const PassRow &pass : list) {
+    auto start = std::chrono::steady_clock::now();
+    auto result = pass.run(g);
+    std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+    if (!result) return result.error().in("pass " + std::string(pass.name));
+    g = *std::move(result);
+    if (options.check)
+      if (Status s = checkGraph(g); !s) return s.error().in("after pass " + std::string(pass.name));
+    if (options.timing && options.say) options.say(timingLine(pass.name, seconds.count(), g));
+    if (options.print && mentions(options.printAfter, pass.name)) options.print(graph::print(g));
+    if (!options.dumpDir.empty()) PLANISH_TRY(dump(options.dumpDir, ++number, pass.name, graph::print(g)));
+    if (options.stopAfter == pass.name) break;
+  }
+  return g;
+}
+
+} // namespace planish::transform

@@ -1,0 +1,82 @@
+#include "Questions.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <numeric>
+
+namespace planish::transform {
+
+namespace {
+
+loop::Buffer bufferOf(const TensorType &type, const char *name) {
+  std::vector<loop::Expr> extents;
+  for (const Dim &d : type.shape) extents.push_back(loop::extentOf(d));
+  return loop::buffer(name, type.dtype, std::move(extents));
+}
+
+bool isUnit(const Dim &d) { return d.isConstant() && d.constant() == 1; }
+
+/// A stride with every symbol at its bound: sizes are compared at the sizes that memory is planned for.
+int64_t atBound(const loop::Expr &e) {
+  loop::Substitution bounds;
+  loop::walk(e, [&](const loop::Expr &x) {
+    if (auto *v = loop::as<loop::VarRef>(x)) bounds[v->var] = loop::imm(v->var->upper);
+  });
+  auto value = loop::constantOf(loop::simplify(loop::substitute(e, bounds), {}));
+  return value ? std::abs(*value) : 0;
+}
+
+/// `order` with the dimensions of size 1 first, and nothing where that is the order as written.
+Layout withUnitsFirst(const std::vector<uint8_t> &order, const Shape &shape) {
+  Layout r, rest;
+  for (uint8_t d : order) (isUnit(shape[d]) ? r : rest).push_back(d);
+  if (std::ranges::is_sorted(rest)) return {};
+  std::ranges::sort(r);
+  r.insert(r.end(), rest.begin(), rest.end());
+  return r;
+}
+
+} // namespace
+
+graph::OpView opView(const Graph &g, const Node &node) {
+  graph::OpView view{node.attrs, {}, g.type(node.outputs[0]), {}, {}};
+  for (ValueId v : node.inputs) {
+    view.inTypes.push_back(v == kAbsent ? TensorType{} : g.type(v));
+    view.in.push_back(v == kAbsent ? nullptr : bufferOf(g.type(v), "x"));
+  }
+  view.out = bufferOf(view.outType, "y");
+  return view;
+}
+
+std::optional<Meaning> meaningOf(const Graph &g, const Node &node) {
+  if (!node.op->compute || node.outputs.size() != 1) return std::nullopt;
+  graph::OpView view = opView(g, node);
+  loop::Compute compute = node.op->compute(view);
+  return Meaning{std::move(view), std::move(compute)};
+}
+
+bool equal(const graph::View &a, const graph::View &b, const Shape &shape) {
+  auto same = [](const loop::Expr &x, const loop::Expr &y) {
+    return loop::equal(loop::affine(x), loop::affine(y));
+  };
+  if (a.strides.size() != shape.size() || b.strides.size() != shape.size() || !same(a.offset, b.offset))
+    return false;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (!isUnit(shape[d]) && !same(a.strides[d], b.strides[d])) return false;
+  return true;
+}
+
+Layout orderOf(const graph::View &view, const Shape &shape) {
+  std::vector<uint8_t> order(shape.size());
+  std::iota(order.begin(), order.end(), uint8_t(0));
+  std::vector<int64_t> strides;
+  for (const loop::Expr &s : view.strides) strides.push_back(atBound(s));
+  std::ranges::stable_sort(order, [&](uint8_t a, uint8_t b) { return strides[a] > strides[b]; });
+  return withUnitsFirst(order, shape);
+}
+
+Layout normalized(const Layout &layout, const Shape &shape) {
+  return layout.empty() ? layout : withUnitsFirst(layout, shape);
+}
+
+} // namespace planish::transform

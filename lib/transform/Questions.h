@@ -1,0 +1,37 @@
+// What several passes ask of a node through its row.
+#pragma once
+
+#include "planish/graph/OpDef.h"
+#include "planish/loop/Rewrite.h"
+
+#include <optional>
+
+namespace planish::transform {
+
+using graph::Graph;
+using graph::kAbsent;
+using graph::Node;
+using graph::NodeId;
+using graph::ValueId;
+
+/// The node's types as its row's questions want them; buffers of the logical shapes, dense.
+graph::OpView opView(const Graph &g, const Node &node);
+
+/// What a node of one result computes, over the buffers of `opView`.
+struct Meaning {
+  graph::OpView view;
+  loop::Compute compute;
+};
+std::optional<Meaning> meaningOf(const Graph &g, const Node &node);
+
+/// Equal element by element and in where they start.
+bool equal(const graph::View &a, const graph::View &b, const Shape &shape);
+
+/// The order of dimensions in memory, outermost first, that strides over a shape amount to; empty where
+/// that is the order as written. Dimensions of size 1 lie anywhere, so they do not count.
+Layout orderOf(const graph::View &view, const Shape &shape);
+
+/// The layout without the freedom of dimensions of size 1.
+Layout normalized(const Layout &layout, const Shape &shape);
+
+} // namespace planish::transform
