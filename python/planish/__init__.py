@@ -1,0 +1,108 @@
+"""Compiles ONNX models for devices at the edge and runs them.
+
+    art = planish.compile("m.onnx", target="cpu", out="build/m")
+    net = planish.load(art, threads=2)
+    outputs = net(images=x)          # or net({"images": x}); a dict of numpy arrays
+"""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Optional, Protocol, Union
+
+from planish._planish import Model, TensorInfo
+from planish.errors import CompileError, Error, LoadError, RunError, UnsupportedError
+
+__all__ = [
+    "Artifact", "CompileError", "Error", "LoadError", "Model", "RunError", "TensorInfo", "UnsupportedError",
+    "compile", "load",
+]
+
+
+class _Serializable(Protocol):
+    def SerializeToString(self) -> bytes: ...
+
+
+@dataclass(frozen=True)
+class Artifact:
+    """A compiled model on disk; load() and open() take it for its directory."""
+
+    directory: str
+    name: str
+    target: str
+    notes: Sequence[str]
+    """Decisions of the compiler the user should know, one line each."""
+    phases: Sequence[tuple[str, float]]
+    """(name, seconds) of each stage, in order."""
+    weights_bytes: int
+    arena_bytes: int
+    library_bytes: int
+
+    def __fspath__(self) -> str:
+        return self.directory
+
+    def load(self, threads: int = 0) -> Model:
+        """planish.load of this directory."""
+        return load(self, threads=threads)
+
+
+def compile(
+    model: Union[str, os.PathLike[str], bytes, _Serializable],
+    *,
+    target: str = "cpu",
+    out: Union[str, os.PathLike[str], None] = None,
+    shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    max_shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    name: Optional[str] = None,
+    library: str = "so",
+) -> Artifact:
+    """Compiles an ONNX model into a directory with a library, its C header, a manifest and a report.
+
+    model: path of an .onnx file, its bytes, or an onnx.ModelProto.
+    target: "cpu" for this machine, or any target of `compile-model --list-targets`.
+    out: the directory, made if needed; a new temporary one by default.
+    shapes: sizes of inputs by name; max_shapes: their upper bounds, free dimensions stay variable.
+    name: of the library and its symbols; the file's stem by default.
+    library: "so", "a" or "both".
+
+    Raises CompileError, or UnsupportedError with all that is missing; FileNotFoundError without the file.
+    """
+    from planish import _compiler
+
+    with tempfile.TemporaryDirectory() as scratch:
+        if isinstance(model, (str, os.PathLike)):
+            path = pathlib.Path(model)
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no model '{path}'")
+        else:
+            path = pathlib.Path(scratch, f"{name or 'model'}.onnx")
+            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+        directory = os.fspath(out) if out is not None else tempfile.mkdtemp(prefix=f"planish-{path.stem}-")
+        done = _compiler.compile(
+            model=str(path), output=directory, target=target, name=name or "", shapes=_sizes(shapes),
+            max_shapes=_sizes(max_shapes), library=library)
+    return Artifact(done.directory, done.name, done.target, done.notes, done.phases, done.weights_bytes,
+                    done.arena_bytes, done.library_bytes)
+
+
+def load(directory: Union[str, os.PathLike[str]], threads: int = 0) -> Model:
+    """Loads what compile-model or planish.compile made.
+
+    threads: 1 runs in the calling thread alone, 0 uses all cores the process may use.
+
+    Raises LoadError where `directory` holds no model, or one this CPU cannot run; ValueError for impossible threads.
+    """
+    folder = pathlib.Path(directory)
+    libraries = sorted(folder.glob("lib*.so"))
+    if len(libraries) != 1:
+        what = "no" if not libraries else "more than one"
+        raise LoadError(f"'{folder}' holds {what} compiled model (lib*.so)")
+    return Model(str(libraries[0].absolute()), threads)
+
+
+def _sizes(shapes: Optional[Mapping[str, Sequence[int]]]) -> dict[str, list[int]]:
+    return {name: [int(size) for size in sizes] for name, sizes in (shapes or {}).items()}
