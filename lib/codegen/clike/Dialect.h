@@ -1,0 +1,28 @@
+// What differs between the C-like languages, as data.
+#pragma once
+
+#include "planish/codegen/CLike.h"
+
+#include <array>
+#include <span>
+#include <string_view>
+
+namespace planish::codegen {
+
+struct CDialect {
+  std::string_view name;
+  std::span<const std::string_view> prelude;  // includes, types and helper functions that kernels call
+  std::string_view kernel;       // before a kernel's name
+  std::string_view memory;       // address space of a caller's memory, with a space behind it
+  bool arrays;                   // arguments come as arrays of buffers and scalars with a range of tasks,
+  std::string_view task;         //   else one by one, and this is the number of the task
+  std::span<const int> lanes;    // of the vector types
+  std::span<const std::string_view> reserved;  // names that mean something
+};
+
+/// Types of scalars by DType, in every dialect.
+std::string_view scalarType(DType t);
+/// Element names of vector types (OpenCL's), by DType.
+std::string_view vectorElement(DType t);
+
+} // namespace planish::codegen

@@ -1,0 +1,377 @@
+#include "Printer.h"
+
+#include "Scalarize.h"
+
+#include "planish/support/Check.h"
+#include "planish/support/Text.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace planish::codegen {
+namespace {
+
+using namespace loop;
+
+bool isLeaf(const Expr &e) { return as<IntImm>(e) || as<FloatImm>(e) || as<VarRef>(e); }
+
+std::string floatText(double value) {
+  float f = float(value);
+  if (std::isnan(f)) return "PL_NAN";
+  if (std::isinf(f)) return f < 0 ? "(-PL_INFINITY)" : "PL_INFINITY";
+  std::string r = planish::textOf(f) + "f";
+  return r[0] == '-' ? "(" + r + ")" : r;
+}
+
+std::string integerText(int64_t value, DType t) {
+  if (value == INT64_MIN) return "(-9223372036854775807 - 1)";
+  if (t == DType::i32 && value == INT32_MIN) return "(-2147483647 - 1)";
+  std::string r = std::to_string(value);
+  return value < 0 ? "(" + r + ")" : r;
+}
+
+std::string suffix(int lanes) { return lanes == 1 ? "" : "x" + std::to_string(lanes); }
+
+} // namespace
+
+std::string Printer::fresh(const std::string &name) {
+  std::string base;
+  for (char c : name) base += isalnum(static_cast<unsigned char>(c)) ? c : '_';
+  if (base.empty() || isdigit(static_cast<unsigned char>(base[0]))) base = "v" + base;
+  std::string r = base;
+  auto taken = [&] {
+    return used.contains(r) || std::ranges::find(dialect.reserved, r) != dialect.reserved.end();
+  };
+  for (int n = 1; taken(); ++n) r = base + "_" + std::to_string(n);
+  used.insert(r);
+  return r;
+}
+
+void Printer::line(const std::string &text) { out += std::string(size_t(2 * depth), ' ') + text + "\n"; }
+
+void Printer::bind(const Buffer &buffer, std::string pointer, Expr extra) {
+  buffers[buffer.get()] = {std::move(pointer), extra && constantOf(extra) == 0 ? Expr() : std::move(extra)};
+}
+
+std::string Printer::typeName(Type t) const {
+  if (t.lanes == 1) return t.dtype == DType::b1 ? "int" : std::string(scalarType(t.dtype));
+  return std::string(vectorElement(t.dtype)) + std::to_string(t.lanes);
+}
+
+void Printer::kernel(const Function &f) {
+  std::set<const BufferNode *> written;
+  walk(f.body, [&](const Stmt &s) {
+    if (auto *t = as<Store>(s)) written.insert(t->buffer.get());
+  });
+  parallelIsTask = true;
+  used.insert(f.name);
+  std::vector<std::string> params, scalars;
+  for (const Buffer &p : f.params) {
+    std::string type =
+        std::string(written.contains(p.get()) ? "" : "const ") + std::string(scalarType(p->dtype));
+    params.push_back(std::string(dialect.memory) + type + " *restrict " + fresh(p->name));
+    buffers[p.get()] = {params.back().substr(params.back().rfind(' ') + 1), {}};
+  }
+  for (const Var &v : f.scalars) scalars.push_back("int64_t " + (vars[v.get()] = fresh(v->name)));
+  auto same = [](const std::string &s) { return s; };
+  if (dialect.arrays) {
+    line(std::string(dialect.kernel) + " " + f.name +
+         "(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end) {");
+    ++depth;
+    for (size_t i = 0; i < params.size(); ++i) line(params[i] + " = buffers[" + std::to_string(i) + "];");
+    for (size_t i = 0; i < scalars.size(); ++i) line(scalars[i] + " = scalars[" + std::to_string(i) + "];");
+    line("(void)buffers, (void)scalars, (void)begin, (void)end;");
+  } else {
+    params.insert(params.end(), scalars.begin(), scalars.end());
+    line(std::string(dialect.kernel) + " " + f.name + "(" + joined(params, same) + ") {");
+    ++depth;
+    line("const int64_t begin = " + std::string(dialect.task) + ", end = begin + 1;");
+  }
+  body(scalarize(f.body, [this](const Store &s) { return native(s); }));
+  --depth;
+  line("}");
+}
+
+void Printer::body(const Stmt &s) { stmt(s); }
+
+void Printer::scoped(const std::function<void()> &body) {
+  auto names = used;
+  ++depth;
+  body();
+  --depth;
+  line("}");
+  used = std::move(names);
+}
+
+void Printer::stmt(const Stmt &s) {
+  shared.clear();
+  match(
+      s, [&](const For &f) { forLoop(f); },
+      [&](const While &w) {
+        line("while (" + text(w.cond) + ") {");
+        scoped([&] { stmt(w.body); });
+      },
+      [&](const Store &t) { store(t); },
+      [&](const Alloc &a) {
+        int64_t count = 1;
+        for (int64_t d : constantsOf(a.buffer->shape)) count *= d;
+        line("{");
+        scoped([&] {
+          std::string name = fresh(a.buffer->name);
+          line(std::string(scalarType(a.buffer->dtype)) + " " + name + "[" +
+               std::to_string(std::max<int64_t>(count, 1)) + "];");
+          buffers[a.buffer.get()] = {name, {}};
+          stmt(a.body);
+        });
+      },
+      [&](const If &i) {
+        line("if (" + text(i.cond) + ") {");
+        scoped([&] { stmt(i.then); });
+      },
+      [&](const Let &l) {
+        line("{");
+        scoped([&] {
+          share(l.value);
+          std::string value = text(l.value), name = vars[l.var.get()] = fresh(l.var->name);
+          line("const " + typeName(l.var->type) + " " + name + " = " + value + ";");
+          stmt(l.body);
+        });
+      },
+      [&](const Block &b) {
+        for (const Stmt &x : b.stmts) stmt(x);
+      },
+      [&](const Eval &) {},
+      [&](const Launch &l) {
+        PLANISH_CHECK(launch, "a launch outside the host function");
+        launch(l);
+      });
+  shared.clear();
+}
+
+void Printer::forLoop(const For &f) {
+  std::string begin = text(f.begin), end = text(f.end);
+  if (f.kind == LoopKind::Parallel && parallelIsTask)
+    begin = "pl_max_i64(" + begin + ", begin)", end = "pl_min_i64(" + end + ", end)";
+  auto names = used;
+  std::string i = fresh(f.var->name), last = fresh(i + "_end");
+  line("for (int64_t " + i + " = " + begin + ", " + last + " = " + end + "; " + i + " < " + last + "; ++" +
+       i + ") {");
+  vars[f.var.get()] = i;
+  scoped([&] { stmt(f.body); });
+  used = std::move(names);
+}
+
+void Printer::store(const Store &s) {
+  line("{");
+  scoped([&] {
+    share(s.value), share(s.mask);
+    for (const Expr &i : s.indices) share(i);
+    const std::string &p = buffers.at(s.buffer.get()).pointer;
+    std::string at = offset(*s.buffer, s.indices);
+    int lanes = s.value->type.lanes;
+    std::string guard = s.mask ? "if (" + text(s.mask) + ") " : "";
+    if (lanes > 1)
+      line("vstore" + std::to_string(lanes) + "(" + text(s.value) + ", 0, " + p + " + " + at + ");");
+    else line(guard + p + "[" + at + "] = " + text(s.value) + ";");
+  });
+}
+
+/// Gives the nodes below `e` that occur more than once a name each, so that text does not grow with
+/// the number of paths.
+void Printer::share(const Expr &e) {
+  if (!e) return;
+  std::unordered_map<const ExprNode *, int> uses;
+  std::vector<Expr> order;  // operands first
+  std::function<void(const Expr &)> count = [&](const Expr &x) {
+    if (!x || isLeaf(x) || ++uses[x.get()] > 1) return;
+    match(
+        x, [](const IntImm &) {}, [](const FloatImm &) {}, [](const VarRef &) {},
+        [&](const Binary &n) { count(n.a), count(n.b); },
+        [&](const Select &n) { count(n.cond), count(n.a), count(n.b); },
+        [&](const Cast &n) { count(n.value); },
+        [&](const Load &n) {
+          for (const Expr &i : n.indices) count(i);
+          count(n.mask);
+        },
+        [&](const Call &n) {
+          for (const Expr &a : n.args) count(a);
+        },
+        [&](const Ramp &) {}, [&](const Broadcast &n) { count(n.value); });
+    order.push_back(x);
+  };
+  count(e);
+  for (const Expr &x : order) {
+    if (uses[x.get()] < 2 || as<Ramp>(x) || shared.contains(x.get())) continue;
+    std::string value = text(x), name = fresh("t");
+    line("const " + typeName(x->type) + " " + name + " = " + value + ";");
+    shared[x.get()] = name;
+  }
+}
+
+std::string Printer::text(const Expr &e) {
+  auto it = shared.find(e.get());
+  return it != shared.end() ? it->second : made(e);
+}
+
+std::string Printer::made(const Expr &e) {
+  Type t = e->type;
+  return match(
+      e,
+      [&](const IntImm &k) {
+        if (isFloat(t.dtype)) return floatText(double(k.value));
+        std::string value = integerText(k.value, t.dtype);
+        return t.lanes == 1 ? value : "(" + typeName(t) + ")(" + value + ")";
+      },
+      [&](const FloatImm &k) {
+        std::string value = floatText(k.value);
+        return t.lanes == 1 ? value : "(" + typeName(t) + ")(" + value + ")";
+      },
+      [&](const VarRef &v) { return vars.at(v.var.get()); }, [&](const Binary &x) { return binary(x, t); },
+      [&](const Select &s) {
+        std::string c = text(s.cond), x = text(s.a), y = text(s.b);
+        if (s.cond->type.lanes > 1) return "select(" + y + ", " + x + ", " + c + ")";
+        return "(" + c + " ? " + x + " : " + y + ")";
+      },
+      [&](const Cast &c) { return converted(c, t); }, [&](const Load &l) { return loaded(l, t); },
+      [&](const Call &c) { return called(c, t); },
+      [&](const Ramp &) -> std::string { PLANISH_CHECK(false, "a vector of indices in scalar text"); },
+      [&](const Broadcast &x) { return "(" + typeName(t) + ")(" + text(x.value) + ")"; });
+}
+
+std::string Printer::binary(const Binary &x, Type t) {
+  std::string p = text(x.a), q = text(x.b);
+  DType dtype = x.a->type.dtype;
+  std::string name(nameOf(dtype));
+  auto infix = [&](const char *op) { return "(" + p + " " + op + " " + q + ")"; };
+  auto helper = [&](const char *fn) {
+    return std::string("pl_") + fn + "_" + name + suffix(t.lanes) + "(" + p + ", " + q + ")";
+  };
+  auto arithmetic = [&](const char *op) -> std::string {
+    if (t.lanes > 1 || isFloat(dtype) || dtype == DType::i64) return infix(op);
+    if (dtype == DType::i32) return "(int32_t)((uint32_t)" + p + " " + op + " (uint32_t)" + q + ")";
+    return "(" + std::string(scalarType(dtype)) + ")" + infix(op);
+  };
+  switch (x.op) {
+  case BinaryOp::Add: return arithmetic("+");
+  case BinaryOp::Sub: return arithmetic("-");
+  case BinaryOp::Mul: return arithmetic("*");
+  case BinaryOp::Div: return infix("/");
+  case BinaryOp::FloorDiv: return helper("floordiv");
+  case BinaryOp::FloorMod: return helper("floormod");
+  case BinaryOp::Min: return helper("min");
+  case BinaryOp::Max: return helper("max");
+  case BinaryOp::Lt: return infix("<");
+  case BinaryOp::Le: return infix("<=");
+  case BinaryOp::Eq: return infix("==");
+  case BinaryOp::And: return infix("&");
+  case BinaryOp::Or: return infix("|");
+  }
+  PLANISH_CHECK(false, "an operator without text");
+}
+
+std::string Printer::converted(const Cast &c, Type t) {
+  std::string v = text(c.value);
+  DType from = c.value->type.dtype;
+  if (t.lanes > 1) {
+    std::string name = "convert_" + typeName(t);
+    return name + (isFloat(from) && !isFloat(t.dtype) ? "_sat_rtz(" : "(") + v + ")";
+  }
+  if (t.dtype == DType::b1) return "(" + v + " != 0)";
+  if (isFloat(from) && !isFloat(t.dtype)) return "pl_" + std::string(nameOf(t.dtype)) + "_of_f32(" + v + ")";
+  return "(" + std::string(scalarType(t.dtype)) + ")" + v;
+}
+
+std::string Printer::called(const Call &c, Type t) {
+  auto args = [&] { return "(" + joined(c.args, [&](const Expr &a) { return text(a); }) + ")"; };
+  switch (c.fn) {
+  case Intrinsic::Fma: return "pl_fma" + args();
+  case Intrinsic::Round: return "pl_round" + args();
+  case Intrinsic::Floor: return "pl_floor" + args();
+  case Intrinsic::Ceil: return "pl_ceil" + args();
+  case Intrinsic::Sqrt: return "pl_sqrt" + args();
+  case Intrinsic::Abs: return "pl_abs_" + std::string(nameOf(t.dtype)) + suffix(t.lanes) + args();
+  case Intrinsic::Scale2: return "pl_scale2" + suffix(t.lanes) + args();
+  case Intrinsic::Bits: return "pl_bits" + suffix(t.lanes) + args();
+  case Intrinsic::FromBits: return "pl_from_bits" + suffix(t.lanes) + args();
+  default: PLANISH_CHECK(false, "intrinsic " + std::string(nameOf(c.fn)) + " needs legalization");
+  }
+}
+
+std::string Printer::loaded(const Load &l, Type t) {
+  const std::string &p = buffers.at(l.buffer.get()).pointer;
+  std::string at = offset(*l.buffer, l.indices);
+  if (t.lanes > 1) return "vload" + std::to_string(t.lanes) + "(0, " + p + " + " + at + ")";
+  std::string value = p + "[" + at + "]";
+  if (l.mask) return "(" + text(l.mask) + " ? " + value + " : 0)";
+  return value;
+}
+
+std::string Printer::offset(const BufferNode &b, const std::vector<Expr> &indices) {
+  std::vector<Expr> first;
+  for (const Expr &i : indices) {
+    auto *r = as<Ramp>(i);
+    first.push_back(r ? r->base : i);
+  }
+  Affine a = elementOffset(b, first);
+  if (const Expr &extra = buffers.at(&b).extra) a.add(affine(extra));
+  return text(toExpr(a));
+}
+
+std::string Printer::address(const Buffer &buffer) {
+  const Place &p = buffers.at(buffer.get());
+  return p.extra ? "(" + p.pointer + " + " + text(p.extra) + ")" : p.pointer;
+}
+
+/// A statement that the dialect's vector types express as it is.
+bool Printer::native(const Store &s) const {
+  int lanes = s.value->type.lanes;
+  if (lanes == 1 || std::ranges::find(dialect.lanes, lanes) == dialect.lanes.end() || s.mask) return false;
+  Expr target = makeExpr(s.value->type, Load{s.buffer, s.indices, {}});
+  return nativeValue(target, lanes) && nativeValue(s.value, lanes);
+}
+
+bool Printer::nativeValue(const Expr &e, int lanes) const {
+  auto go = [&](const Expr &x) { return nativeValue(x, lanes); };
+  if (e->type.lanes == 1) {
+    bool vector = false;  // a scalar of four-lane operands
+    walk(e, [&](const Expr &x) { vector |= x->type.lanes > 1; });
+    return !vector;
+  }
+  DType t = e->type.dtype;
+  if (e->type.lanes != lanes || t == DType::i64) return false;
+  bool word = t == DType::f32 || t == DType::i32;
+  return match(
+      e, [&](const IntImm &) { return true; }, [&](const FloatImm &) { return true; },
+      [&](const VarRef &) { return false; },
+      [&](const Binary &x) {
+        bool index = x.op == BinaryOp::FloorDiv || x.op == BinaryOp::FloorMod;
+        DType of = x.a->type.dtype;
+        bool words = of == DType::f32 || of == DType::i32 || (of == DType::b1 && t == DType::b1);
+        return words && !index && x.a->type.lanes == lanes && x.b->type.lanes == lanes && go(x.a) && go(x.b);
+      },
+      [&](const Select &s) {
+        return word && s.a->type.lanes == lanes && s.b->type.lanes == lanes && go(s.cond) && go(s.a) &&
+               go(s.b);
+      },
+      [&](const Cast &c) { return t != DType::b1 && c.value->type.dtype != DType::b1 && go(c.value); },
+      [&](const Load &l) {
+        int ramps = 0;
+        for (size_t d = 0; d < l.indices.size(); ++d) {
+          const Expr &i = l.indices[d];
+          if (i->type.lanes == 1) continue;
+          auto *r = as<Ramp>(i);
+          if (!r || r->stride != 1 || r->base->type.lanes > 1 || constantOf(l.buffer->strides[d]) != 1)
+            return false;
+          ++ramps;
+        }
+        return ramps == 1 && !l.mask && t != DType::b1;
+      },
+      [&](const Call &c) {
+        return word && c.fn != Intrinsic::Dot4 &&
+               std::ranges::all_of(c.args, [&](const Expr &a) { return a->type.lanes == lanes && go(a); });
+      },
+      [&](const Ramp &) { return false; },
+      [&](const Broadcast &x) { return x.value->type.lanes == 1 && go(x.value); });
+}
+
+} // namespace planish::codegen

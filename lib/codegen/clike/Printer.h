@@ -1,0 +1,64 @@
+// Loop IR, scalar but for the vectors that the dialect has, as C-like text.
+#pragma once
+
+#include "Dialect.h"
+
+#include "planish/loop/Rewrite.h"
+
+#include <functional>
+#include <map>
+#include <set>
+#include <string>
+#include <unordered_map>
+
+namespace planish::codegen {
+
+class Printer {
+public:
+  Printer(const CDialect &dialect, std::string &out) : dialect(dialect), out(out) {}
+
+  /// A kernel with its signature. Vectors that the dialect lacks are spread over loops first.
+  void kernel(const loop::Function &f);
+
+  /// Binds a buffer to the text of a pointer, and `extra` elements behind it (may be absent).
+  void bind(const loop::Buffer &buffer, std::string pointer, loop::Expr extra = {});
+  void body(const loop::Stmt &s);
+  std::string text(const loop::Expr &e);
+  /// The address of the buffer's element (0, ..., 0).
+  std::string address(const loop::Buffer &buffer);
+  void line(const std::string &text);
+  std::string fresh(const std::string &name);
+
+  std::function<void(const loop::Launch &)> launch;
+  int depth = 0;
+
+private:
+  bool native(const loop::Store &s) const;
+  bool nativeValue(const loop::Expr &e, int lanes) const;
+  void stmt(const loop::Stmt &s);
+  void forLoop(const loop::For &f);
+  void store(const loop::Store &s);
+  void scoped(const std::function<void()> &body);  // in braces, with names and temporaries of its own
+  void share(const loop::Expr &e);
+  std::string made(const loop::Expr &e);
+  std::string binary(const loop::Binary &x, Type t);
+  std::string converted(const loop::Cast &c, Type t);
+  std::string called(const loop::Call &c, Type t);
+  std::string loaded(const loop::Load &l, Type t);
+  std::string offset(const loop::BufferNode &b, const std::vector<loop::Expr> &indices);
+  std::string typeName(Type t) const;
+
+  const CDialect &dialect;
+  std::string &out;
+  std::set<std::string> used;
+  std::map<const VarNode *, std::string> vars;
+  struct Place {
+    std::string pointer;
+    loop::Expr extra;
+  };
+  std::map<const loop::BufferNode *, Place> buffers;
+  std::unordered_map<const loop::ExprNode *, std::string> shared;  // temporaries of the current statement
+  bool parallelIsTask = false;  // parallel loops run the tasks of this call
+};
+
+} // namespace planish::codegen
