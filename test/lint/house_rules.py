@@ -100,10 +100,15 @@ def operator_names(text):
 
 
 def check_operator_names(lines, names):
+    """Spelling out an operator. Short words ("min", "shape") mean other things too, so those count only where they
+    are compared with something or looked up as an operator; "Conv" and "conv_transpose" count anywhere."""
     for number, line in enumerate(lines, 1):
-        for literal in re.findall(r'"(\w+)"', line.split("//", 1)[0]):
-            if literal in names:
-                yield number, f'names the operator "{literal}": ask its row instead'
+        code = line.split("//", 1)[0]
+        for match in re.finditer(r'"(\w+)"', code):
+            asked = re.search(r"([=!]=\s*|findOp\([^\"]*)$", code[:match.start()]) or re.match(
+                r"\s*[=!]=", code[match.end():])
+            if match[1] in names and (asked or not re.fullmatch("[a-z]+", match[1])):
+                yield number, f'names the operator "{match[1]}": ask its row instead'
 
 
 def check_text(name, lines):

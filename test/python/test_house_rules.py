@@ -55,9 +55,18 @@ def test_operator_names_are_read_from_their_rows():
     assert house_rules.operator_names(text) == {"conv", "relu", "LeakyRelu"}
 
 
-def test_operator_names_belong_to_their_rows():
-    lines = ['if (node.name() == "conv2d") {', '// "conv2d" in a comment', 'text("conv")']
-    assert [line for line, _ in house_rules.check_operator_names(lines, {"conv2d"})] == [1]
+@pytest.mark.parametrize("line, broken", [
+    ('if (node.name() == "conv") {', True),
+    ('return "conv" == name;', True),
+    ('const OpDef *op = findOp(ops, "conv");', True),
+    ('names.insert("ConvTranspose");', True),
+    ('json["conv"] = 1;', False),
+    ('// node.name() == "conv"', False),
+    ('if (name == "convex")', False),
+])
+def test_operator_names_belong_to_their_rows(line, broken):
+    found = list(house_rules.check_operator_names([line], {"conv", "ConvTranspose"}))
+    assert bool(found) == broken
 
 
 @pytest.mark.parametrize("name, lines, message", [
