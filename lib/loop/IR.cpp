@@ -84,6 +84,13 @@ std::string_view nameOf(Intrinsic fn) { return kIntrinsics[size_t(fn)].name; }
 std::string_view nameOf(BinaryOp op) { return kBinaryNames[size_t(op)]; }
 size_t arityOf(Intrinsic fn) { return kIntrinsics[size_t(fn)].arity; }
 
+Type typeOf(Intrinsic fn, const std::vector<Expr> &args) {
+  Type type = args[size_t(kIntrinsics[size_t(fn)].typeFrom)]->type;
+  if (fn == Intrinsic::Bits) type.dtype = DType::i32;
+  if (fn == Intrinsic::FromBits) type.dtype = DType::f32;
+  return type;
+}
+
 Expr makeExpr(Type type, decltype(ExprNode::node) node) {
   return Expr(std::make_shared<const ExprNode>(ExprNode{type, std::move(node)}));
 }
@@ -148,11 +155,8 @@ Expr cast(DType dtype, const Expr &e) {
 }
 
 Expr call(Intrinsic fn, std::vector<Expr> args) {
-  const IntrinsicRow &row = kIntrinsics[size_t(fn)];
-  PLANISH_CHECK(args.size() == row.arity, std::string(row.name) + ": wrong number of arguments");
-  Type type = args[size_t(row.typeFrom)]->type;
-  if (fn == Intrinsic::Bits) type.dtype = DType::i32;
-  if (fn == Intrinsic::FromBits) type.dtype = DType::f32;
+  PLANISH_CHECK(args.size() == arityOf(fn), std::string(nameOf(fn)) + ": wrong number of arguments");
+  Type type = typeOf(fn, args);
   if (Expr r = folded(fn, args, type)) return r;
   return makeExpr(type, Call{fn, std::move(args)});
 }

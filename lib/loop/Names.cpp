@@ -24,6 +24,20 @@ std::string readableName(const std::string &name) {
   return r;
 }
 
+std::map<Var, Range> impliedBounds(const Stmt &s) {
+  std::map<Var, Range> r;
+  auto bind = [&](const Var &v, Range range) {
+    range.hi = std::max(range.lo, range.hi);
+    auto [it, isNew] = r.emplace(v, range);
+    if (!isNew) it->second = {std::min(it->second.lo, range.lo), std::max(it->second.hi, range.hi)};
+  };
+  walk(s, [&](const Stmt &x) {
+    if (auto *f = as<For>(x)) bind(f->var, {rangeOf(f->begin).lo, rangeOf(f->end - 1).hi});
+    if (auto *l = as<Let>(x)) bind(l->var, rangeOf(l->value));
+  });
+  return r;
+}
+
 template <class Node>
 const std::string &Names::unique(std::map<const Node *, std::string> &known, std::set<std::string> &taken,
                                  const Node *node, const std::string &wanted) {

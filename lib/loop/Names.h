@@ -1,7 +1,7 @@
 // Names that variables and buffers have in text: unique within a function, readable by the lexer.
 #pragma once
 
-#include "planish/loop/IR.h"
+#include "planish/loop/Rewrite.h"
 
 #include <map>
 #include <set>
@@ -28,6 +28,10 @@ private:
   std::map<const BufferNode *, std::string> buffers;
   std::set<std::string> takenVars, takenBuffers;
 };
+
+/// The bounds of the loop and let variables below `s` that the text need not state: the join, over the
+/// places that bind a variable, of the ranges of its ends or value.
+std::map<Var, Range> impliedBounds(const Stmt &s);
 
 /// A name of letters, digits, '_' and '.' that the lexer reads as one word.
 std::string readableName(const std::string &name);

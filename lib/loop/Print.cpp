@@ -24,13 +24,12 @@ std::string textOf(Type t) {
   return t.lanes == 1 ? r : r + "x" + std::to_string(t.lanes);
 }
 
-/// The bounds that a loop or let variable has where the text states none.
-bool boundsAreImplied(const VarNode &v, Range implied) {
-  return (v.lower == INT32_MIN && v.upper == INT32_MAX) || (v.lower == implied.lo && v.upper == implied.hi);
-}
-
 class Printer {
 public:
+  explicit Printer(const Stmt &s = {}) {
+    if (s) implied = impliedBounds(s);
+  }
+
   std::string expr(const Expr &e) { return text(e, kRamp); }
 
   std::string buffer(const Buffer &b) {
@@ -58,8 +57,7 @@ public:
         [&](const If &i) { braced(pad + "if " + expr(i.cond), i.then, pad); },
         [&](const Let &l) {
           std::string value = expr(l.value);
-          Range implied = rangeOf(l.value);
-          std::string head = pad + "let " + names.of(l.var) + " = " + value + within(*l.var, implied);
+          std::string head = pad + "let " + names.of(l.var) + " = " + value + within(l.var);
           if (!last) return braced(head, l.body, pad);
           out += head + "\n";
           stmt(l.body, pad);
@@ -109,8 +107,12 @@ private:
     return r + " in " + interval(v->lower, v->upper);
   }
 
-  static std::string within(const VarNode &v, Range implied) {
-    return boundsAreImplied(v, implied) ? "" : " within " + interval(v.lower, v.upper);
+  std::string within(const Var &v) const {
+    auto it = implied.find(v);
+    if ((v->lower == INT32_MIN && v->upper == INT32_MAX) ||
+        (it != implied.end() && v->lower == it->second.lo && v->upper == it->second.hi))
+      return "";
+    return " within " + interval(v->lower, v->upper);
   }
 
   void braced(const std::string &head, const Stmt &body, const std::string &pad) {
@@ -121,8 +123,7 @@ private:
 
   std::string header(const For &f) {
     std::string bounds = expr(f.begin) + ".." + expr(f.end);
-    Range implied{rangeOf(f.begin).lo, rangeOf(f.end - 1).hi};
-    return std::string(kKinds[size_t(f.kind)]) + names.of(f.var) + " in " + bounds + within(*f.var, implied);
+    return std::string(kKinds[size_t(f.kind)]) + names.of(f.var) + " in " + bounds + within(f.var);
   }
 
   /// A perfect nest prints on one line.
@@ -154,8 +155,12 @@ private:
           Rank rank = kRanks[size_t(b.op)];
           std::string name(nameOf(b.op));
           if (rank == kPrimary) return name + "(" + list({b.a, b.b}) + ")";
+          // A product of a quotient reads better with parentheses, though it would parse without.
+          auto *inner = as<Binary>(b.a);
+          bool mixed =
+              rank == kProduct && inner && kRanks[size_t(inner->op)] == kProduct && inner->op != b.op;
           std::string space = b.op == BinaryOp::Mul ? "" : " ";
-          int left = rank == kCompare ? rank + 1 : rank;
+          int left = rank == kCompare || mixed ? rank + 1 : rank;
           return at(rank, text(b.a, left) + space + name + space + text(b.b, rank + 1));
         },
         [&](const Select &s) { return "select(" + list({s.cond, s.a, s.b}) + ")"; },
@@ -172,18 +177,19 @@ private:
   }
 
   Names names;
+  std::map<Var, Range> implied;
 };
 
 } // namespace
 
 std::string print(const Expr &e) { return e ? Printer().expr(e) : "absent"; }
 std::string print(const Stmt &s) {
-  Printer p;
+  Printer p(s);
   if (s) p.stmt(s, "");
   return p.out;
 }
 std::string print(const Function &f) {
-  Printer p;
+  Printer p(f.body);
   p.function(f);
   return p.out;
 }

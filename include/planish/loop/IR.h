@@ -251,6 +251,8 @@ std::vector<Expr> denseStrides(const std::vector<Expr> &shape);
 
 std::string_view nameOf(Intrinsic fn);
 size_t arityOf(Intrinsic fn);
+/// The type of a call of `fn` with as many arguments as it takes.
+Type typeOf(Intrinsic fn, const std::vector<Expr> &args);
 std::string_view nameOf(BinaryOp op);
 
 } // namespace planish::loop
