@@ -26,6 +26,28 @@ Kernel::Kernel(Compute c) : def(std::move(c)) {
     }
   for (const AxisInfo &a : axes)
     if (a.reduction && !accumulateAt) accumulateAt = a.var;
+  if (reduces() && !accumulateAt) foldSingleTerm();
+}
+
+/// With all reduction axes of extent one, the sum is one term (or none, where a guard fails), and the
+/// kernel is pointwise.
+void Kernel::foldSingleTerm() {
+  Expr cond;
+  Ranges ranges;
+  for (const AxisInfo &a : axes) ranges[a.var] = {0, std::max<int64_t>(upperExtent(a.var) - 1, 0)};
+  for (const Expr &g : def.where)
+    if (rangeOf(g, ranges).lo < 0) cond = conjunction(cond, lessEqual(imm(0), g));
+  auto masked = [&](const Expr &e) {
+    if (!e || !cond) return e;
+    return rewrite(e, [&](const Expr &x) {
+      const Load *l = as<Load>(x);
+      return l ? load(l->buffer, l->indices, conjunction(l->mask, cond)) : x;
+    });
+  };
+  Expr term = combined(def, def.init, masked(def.lhs), masked(def.rhs));
+  def.value = substitute(def.value, {{def.sum, cond ? select(cond, term, def.init) : term}});
+  def.lhs = def.rhs = def.init = {};
+  def.where.clear();
 }
 
 Kernel::AxisInfo &Kernel::info(const Axis &v) {

@@ -34,6 +34,7 @@ struct Nest {
   struct Copy {
     Expr begin, end;
     bool tail = false;      // the last, shorter block
+    bool oneByOne = false;  // a tail of symbolic size: its elements one at a time
     bool interior = false;  // every guard holds
     bool single() const {
       auto b = constantOf(begin), e = constantOf(end);
@@ -130,20 +131,19 @@ struct Nest {
   Env bind(const AxisInfo &a, const Env &env, const Copy &c, const Expr &value) const {
     Env e = env;
     e.subst[a.var] = value;
-    if (auto n = constantOf(extent(a, env)); c.tail && n)
-      e.extents[a.inner] = imm(*constantOf(extent(k.info(a.splitOf), env)) % a.factor);
+    if (c.tail) e.extents[a.inner] = imm(*constantOf(extent(k.info(a.splitOf), env)) % a.factor);
     return e;
   }
 
   std::vector<Copy> copies(const AxisInfo &a, const Env &env, bool peel) const {
-    Expr n = extent(a, env);
-    auto count = constantOf(n);
-    if (!count) {
-      if (!a.segment) return {{imm(0), n}};
-      Expr full = floorDiv(extent(k.info(a.splitOf), env), imm(a.factor));
-      return {{imm(0), full}, {full, n, true}};
+    Expr n = extent(a, env), whole = a.segment ? extent(k.info(a.splitOf), env) : imm(0);
+    auto count = constantOf(n), size = constantOf(whole);
+    if (!size) {
+      Expr full = floorDiv(whole, imm(a.factor));
+      return {{imm(0), full}, {full, n, false, true}};
     }
-    bool rest = a.segment && *constantOf(extent(k.info(a.splitOf), env)) % a.factor;
+    if (!count) return {{imm(0), n}};
+    bool rest = *size % a.factor;
     std::vector<Copy> r;
     if (!a.partition && !peel) {
       if (*count > int64_t(rest)) r.push_back({imm(0), imm(*count - rest)});
@@ -169,7 +169,7 @@ struct Nest {
     };
     Var v = var(a.var->name);
     // A parallel axis stays a loop even for one iteration: the task range selects its iterations.
-    if (c.single() && !begin && !end) {
+    if (c.single() && !begin && !end && !c.oneByOne) {
       Stmt s = body(bind(a, env, c, c.begin));
       return a.kind == LoopKind::Parallel ? loop::loop(v, c.begin, c.end, a.kind, s) : s;
     }
@@ -178,8 +178,8 @@ struct Nest {
     Expr lo = begin ? max(begin, c.begin) : c.begin, hi = end ? min(end, c.end) : c.end;
     lo = simplify(lo, env.ranges);
     hi = simplify(hi, env.ranges);
-    if (!c.tail || constantOf(c.end)) return loop::loop(v, lo, hi, a.kind, body(e));
-    return loop::loop(v, lo, hi, a.kind, oneByOne(a, env, e, body));
+    LoopKind kind = phase == Phase::Merge && a.lanes ? LoopKind::Unrolled : a.kind;
+    return loop::loop(v, lo, hi, kind, c.oneByOne ? oneByOne(a, env, e, body) : body(e));
   }
 
   /// The rest of a symbolic extent: a loop over single elements, around everything inside.

@@ -76,7 +76,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
     unrolled.insert(unrolled.begin(), taps.back());
     taps.pop_back();
   }
-  if (unrolled.empty() && !k.guarded(taps.back())) {
+  if (unrolled.empty() && !taps.empty() && !k.guarded(taps.back())) {
     int64_t most = std::max<int64_t>(k.upperExtent(taps.back()), 1);
     auto [many, few] = k.split(taps.back(), std::min<int64_t>(4, most), "r", "u");
     taps.back() = many;

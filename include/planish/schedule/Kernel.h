@@ -82,6 +82,7 @@ private:
   AxisInfo &info(const Axis &axis);
   const AxisInfo &info(const Axis &axis) const;
   void eachExpr(const std::function<void(Expr &)> &fn); // every expression over the axes
+  void foldSingleTerm();
   void replace(const Axis &axis, const Expr &value); // rewrites every expression that mentions an axis
   Packing makePacking(const Expr &access, Expr &packedLoad) const;
 
