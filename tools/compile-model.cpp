@@ -9,6 +9,7 @@
 #include <llvm/Support/JSON.h>
 #include <llvm/Support/raw_ostream.h>
 
+#include <charconv>
 #include <cstdio>
 #include <unistd.h>
 
@@ -106,6 +107,7 @@ int run(int argc, char **argv) {
                                                                               {"opencl", driver::Emit::OpenCl}}));
   app.add_option("--print-after", o.printAfter, "print the graph after a pass")->type_name("PASS");
   app.add_option("--stop-after", o.stopAfter, "stop after a graph pass; write nothing")->type_name("PASS");
+  app.add_option("--dump-dir", o.dumpDir, "folder for the graph after every pass")->type_name("D")->check(CLI::ExistingDirectory);
   app.add_flag("--json", json, "print the result as JSON on stdout");
   app.add_flag("--list-targets", targets, "list the targets");
   app.add_flag("--list-passes", passes, "list the graph passes in order");

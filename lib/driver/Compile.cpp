@@ -57,19 +57,16 @@ Result<std::string> hashOfFile(const std::string &path) {
   return sha256(std::as_bytes(std::span(bytes)));
 }
 
-Result<Graph> transformed(Graph g, const Options &o, Artifact &art, Clock &clock) {
-  for (const std::string &name : {o.printAfter, o.stopAfter}) {
-    auto rows = transform::passes();
-    if (!name.empty() && std::none_of(rows.begin(), rows.end(), [&](auto &row) { return row.name == name; }))
+Result<Graph> transformed(Graph g, const Options &o, Artifact &art) {
+  for (const std::string &name : {o.printAfter, o.stopAfter})
+    if (!name.empty() && !transform::findPass(name))
       return usage("there is no pass '" + name + "'; --list-passes lists them");
-  }
-  transform::PipelineOptions pipeline;
-  pipeline.stopAfter = o.stopAfter;
-  pipeline.observe = [&](std::string_view pass, const Graph &result) {
-    clock.lap(std::string(pass));
-    if (pass == o.printAfter) art.text += graph::print(result);
-  };
-  return transform::runPasses(std::move(g), pipeline);
+  transform::PassOptions options;
+  if (!o.printAfter.empty()) options.printAfter = {o.printAfter};
+  options.stopAfter = o.stopAfter;
+  options.dumpDir = o.dumpDir;
+  options.print = [&](std::string_view text) { art.text += text; };
+  return transform::runPasses(std::move(g), transform::passes(), options);
 }
 
 /// The form that --emit asks for, of a program for a target.
@@ -104,7 +101,8 @@ Result<Artifact> compile(const Options &o) {
   art.notes = model.notes;
   clock.lap("import");
 
-  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art, clock));
+  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art));
+  clock.lap("passes");
   if (o.emit == Emit::Graph) art.text += graph::print(graph);
   if (o.emit == Emit::Graph || !o.stopAfter.empty()) return art;
 

@@ -4,6 +4,7 @@
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
+#include "planish/schedule/Packing.h"
 #include "planish/schedule/Template.h"
 #include "planish/support/Check.h"
 #include "planish/support/Hash.h"

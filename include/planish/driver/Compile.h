@@ -25,6 +25,7 @@ struct Options {
   Emit emit = Emit::Nothing;
   std::string printAfter;                                 // graph pass whose result goes to `text`
   std::string stopAfter;                                  // last graph pass to run
+  std::string dumpDir;                                    // an existing folder for the graph after every pass
 };
 
 /// Where the time of one compilation went, in order.
