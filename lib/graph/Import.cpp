@@ -56,7 +56,14 @@ ValueId Importer::in(int input) {
 std::vector<loop::Expr> Importer::elements(int input) {
   ValueId value = in(input);
   if (problem) return {};
-  if (auto known = g.elements(value)) return *known;
+  if (isFloat(g.type(value).dtype)) {
+    fail("operand " + std::to_string(input) + " ('" + g[value].name + "') is f32, expected integers");
+    return {};
+  }
+  if (auto known = g.elements(value)) {
+    for (loop::Expr &e : *known) e = loop::cast(DType::i64, e);
+    return *known;
+  }
   notSupported("operand " + std::to_string(input) + " ('" + g[value].name +
                "') must be computable from constants and input sizes");
   return {};

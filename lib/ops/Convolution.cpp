@@ -1,0 +1,281 @@
+// Convolutions: logical N, C, spatial indices; taps outside the input are not in the domain.
+#include "Rows.h"
+#include "Window.h"
+
+#include <algorithm>
+
+namespace planish::ops {
+
+namespace {
+
+struct ConvTransposeAttrs {
+  Ints strides, dilations, padsBegin, padsEnd, outputPadding;
+  int64_t group = 1;
+  void visit(FieldVisitor &v) {
+    v.field("strides", strides), v.field("dilations", dilations), v.field("pads_begin", padsBegin);
+    v.field("pads_end", padsEnd), v.field("output_padding", outputPadding), v.field("group", group);
+  }
+};
+
+/// Constant sizes of the weights, as every kernel needs them.
+Result<Ints> weightShape(InferContext &c) {
+  Ints r;
+  for (int d = 0; d < c.in(1).rank(); ++d) {
+    PLANISH_ASSIGN(int64_t size, constantDim(c, 1, d));
+    r.push_back(size);
+  }
+  return r;
+}
+
+/// Operands x, w, bias?; all f32, of fitting ranks; the bias has `channels` elements.
+Status checkOperands(InferContext &c, int64_t channels) {
+  PLANISH_TRY(wantOperands(c, 2, 3));
+  PLANISH_TRY(wantRank(c, 0, 3));
+  PLANISH_TRY(wantRank(c, 1, c.in(0).rank(), c.in(0).rank()));
+  for (int k = 0; k < c.inputs(); ++k)
+    if (c.has(k)) PLANISH_TRY(wantType(c, k, kFloats));
+  if (channels >= 0 && c.has(2) && c.in(2).shape != Shape{Dim(channels)})
+    return badInput("the bias is " + textOf(c.in(2)) + ", expected [" + std::to_string(channels) + "]");
+  return {};
+}
+
+Types inferConv(InferContext &c) {
+  const ConvAttrs &a = c.attrs().as<ConvAttrs>();
+  PLANISH_TRY(checkOperands(c, -1));
+  PLANISH_ASSIGN(Ints w, weightShape(c));
+  PLANISH_TRY(checkOperands(c, w[0]));
+  PLANISH_ASSIGN(int64_t channels, constantDim(c, 0, 1));
+  if (a.group < 1 || w[0] % a.group || channels % a.group)
+    return badInput(std::to_string(a.group) + " groups do not divide " + std::to_string(channels) + " and " +
+                    std::to_string(w[0]) + " channels");
+  if (w[1] != channels / a.group)
+    return badInput("the weights take " + std::to_string(w[1]) + " channels per group, the input has " +
+                    std::to_string(channels / a.group));
+  PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides, a.dilations,
+                                              a.padsBegin, a.padsEnd));
+  Shape out{c.in(0).shape[0], Dim(w[0])};
+  for (size_t d = 0; d < windows.size(); ++d) {
+    PLANISH_ASSIGN(Dim size, positions(c, windows[d], c.in(0).shape[d + 2], false));
+    out.push_back(size);
+  }
+  return oneOutput({DType::f32, std::move(out), {}, {}});
+}
+
+Compute computeConv(const OpView &v) {
+  const ConvAttrs &a = v.attrs.as<ConvAttrs>();
+  const Shape &x = v.inTypes[0].shape, &out = v.outType.shape;
+  Ints w = *constantShape(v.inTypes[1].shape);
+  int spatial = int(w.size()) - 2;
+  auto windows = windowsOf(Ints(w.begin() + 2, w.end()), a.strides, a.dilations, a.padsBegin, a.padsEnd);
+  int64_t outPerGroup = w[0] / a.group, inPerGroup = w[1];
+
+  Compute c;
+  c.name = "conv";
+  Iter n = axis("n", out[0]), g = axis("g", a.group), o = axis("o", outPerGroup), ic = axis("ic", inPerGroup);
+  c.space = {n, g, o};
+  Expr channel = use(g.var) * outPerGroup + use(o.var);
+  Exprs at{use(n.var), channel}, from{use(n.var), use(g.var) * inPerGroup + use(ic.var)}, tap{channel, use(ic.var)};
+  for (int d = 0; d < spatial; ++d) {
+    Iter o2 = axis(spatialName("o", d, spatial), out[size_t(d) + 2]);
+    Iter k = axis(spatialName("k", d, spatial), w[size_t(d) + 2]);
+    const Window &window = windows[size_t(d)];
+    Expr position = tapOf(window, use(o2.var), use(k.var));
+    guardTap(c, window, position, x[size_t(d) + 2], out[size_t(d) + 2]);
+    c.space.push_back(o2), c.reduce.push_back(k);
+    at.push_back(use(o2.var)), from.push_back(position), tap.push_back(use(k.var));
+  }
+  c.reduce.push_back(ic);
+  c.lhs = load(v.in[0], from);
+  c.rhs = load(v.in[1], tap);
+  if (v.in.size() > 2 && v.in[2]) c.init = load(v.in[2], {channel});
+  c.out = v.out;
+  c.outIndices = at;
+  return reduced(std::move(c), Combine::Sum, DType::f32);
+}
+
+// ---- transposed ----------------------------------------------------------------------------------
+
+Types inferConvTranspose(InferContext &c) {
+  const ConvTransposeAttrs &a = c.attrs().as<ConvTransposeAttrs>();
+  PLANISH_TRY(checkOperands(c, -1));
+  PLANISH_ASSIGN(Ints w, weightShape(c));
+  PLANISH_ASSIGN(int64_t channels, constantDim(c, 0, 1));
+  if (a.group < 1 || a.group > kMaxParameter || channels % a.group)
+    return badInput(std::to_string(a.group) + " groups do not divide " + std::to_string(channels) + " channels");
+  if (w[0] != channels)
+    return badInput("the weights take " + std::to_string(w[0]) + " channels, the input has " +
+                    std::to_string(channels));
+  if (w[1] > kMaxElements / a.group) return badInput("too many output channels");
+  PLANISH_TRY(checkOperands(c, w[1] * a.group));
+  PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides, a.dilations,
+                                              a.padsBegin, a.padsEnd));
+  PLANISH_TRY(wantEntries(a.outputPadding, windows.size(), 0, kMaxParameter, "output_padding"));
+  Shape out{c.in(0).shape[0], Dim(w[1] * a.group)};
+  for (size_t d = 0; d < windows.size(); ++d) {
+    const Window &window = windows[d];
+    Expr size = (extentOf(c.in(0).shape[d + 2]) - 1) * window.stride +
+                (a.outputPadding[d] + window.reach() - window.padBegin - window.padEnd);
+    if (auto s = constantOf(size); s && *s < 1)
+      return badInput("spatial dimension " + std::to_string(d) + " would have the size " + std::to_string(*s));
+    PLANISH_ASSIGN(Dim dim, c.derive(size));
+    out.push_back(dim);
+  }
+  return oneOutput({DType::f32, std::move(out), {}, {}});
+}
+
+/// Output y gathers from x[q] through tap k where q*stride = y + pad - k*dilation.
+Compute computeConvTranspose(const OpView &v) {
+  const ConvTransposeAttrs &a = v.attrs.as<ConvTransposeAttrs>();
+  const Shape &x = v.inTypes[0].shape, &out = v.outType.shape;
+  Ints w = *constantShape(v.inTypes[1].shape);
+  int spatial = int(w.size()) - 2;
+  int64_t outPerGroup = w[1], inPerGroup = w[0] / a.group;
+
+  Compute c;
+  c.name = "conv_transpose";
+  Iter n = axis("n", out[0]), g = axis("g", a.group), o = axis("o", outPerGroup), ic = axis("ic", inPerGroup);
+  c.space = {n, g, o};
+  Expr channel = use(g.var) * outPerGroup + use(o.var), source = use(g.var) * inPerGroup + use(ic.var);
+  Exprs at{use(n.var), channel}, from{use(n.var), source}, tap{source, use(o.var)};
+  for (int d = 0; d < spatial; ++d) {
+    size_t s = size_t(d);
+    Iter o2 = axis(spatialName("o", d, spatial), out[s + 2]), k = axis(spatialName("k", d, spatial), w[s + 2]);
+    Expr scaled = use(o2.var) + a.padsBegin[s] - use(k.var) * a.dilations[s];
+    Expr position = floorDiv(scaled, imm(a.strides[s]));
+    if (a.strides[s] > 1) c.where.push_back(imm(0) - floorMod(scaled, imm(a.strides[s])));
+    c.where.push_back(scaled);
+    c.where.push_back(extentOf(x[s + 2]) - 1 - position);
+    c.space.push_back(o2), c.reduce.push_back(k);
+    at.push_back(use(o2.var)), from.push_back(position), tap.push_back(use(k.var));
+  }
+  c.reduce.push_back(ic);
+  c.lhs = load(v.in[0], from);
+  c.rhs = load(v.in[1], tap);
+  if (v.in.size() > 2 && v.in[2]) c.init = load(v.in[2], {channel});
+  c.out = v.out;
+  c.outIndices = at;
+  return reduced(std::move(c), Combine::Sum, DType::f32);
+}
+
+extern const OpDef kConvTranspose;
+const OpDef kConvTranspose = {.name = "conv_transpose",
+                              .summary = "transposed convolution (N, C, spatial...) with groups",
+                              .operands = "x, w, bias?",
+                              .cls = OpClass::Contraction,
+                              .layout = LayoutRule::ChannelsLast,
+                              .prototype = ConvTransposeAttrs{},
+                              .infer = inferConvTranspose,
+                              .compute = computeConvTranspose};
+
+// ---- import --------------------------------------------------------------------------------------
+
+/// Spatial sizes of the weights; they must agree with `kernel_shape` where that is given.
+Ints kernelOf(Importer &i, ValueId w) {
+  auto shape = constantShape(i.type(w).shape);
+  if (!shape || shape->size() < 3) {
+    i.fail("the weights are " + textOf(i.type(w)) + ", expected constant sizes and a rank of 3 or more");
+    return {};
+  }
+  Ints kernel(shape->begin() + 2, shape->end());
+  if (i.hasAttr("kernel_shape") && i.intsAttr("kernel_shape", {}) != kernel)
+    i.fail("attribute 'kernel_shape' differs from the weights, " + textOf(i.type(w)));
+  return kernel;
+}
+std::vector<ValueId> withBias(Importer &i, ValueId x, ValueId w) {
+  std::vector<ValueId> operands{x, w};
+  if (i.has(2)) operands.push_back(i.in(2));
+  return operands;
+}
+
+std::vector<ValueId> importConv(Importer &i) {
+  ValueId x = i.in(0), w = i.in(1);
+  Ints kernel = kernelOf(i, w);
+  if (i.error()) return one(x);
+  WindowAttrs a = importWindow(i, x, kernel);
+  if (i.error()) return one(x);
+  return one(i.append(kConv, ConvAttrs{a.strides, a.dilations, a.padsBegin, a.padsEnd, i.intAttr("group", 1)},
+                      withBias(i, x, w)));
+}
+
+/// Kernel equal to stride and no padding: every output has one tap, so it is a 1x1 convolution to
+/// kh*kw times the channels whose results are then put side by side.
+ValueId upsamplingConv(Importer &i, ValueId x, ValueId w, const Ints &kernel) {
+  Ints s = *constantShape(i.type(w).shape);
+  int64_t taps = kernel[0] * kernel[1], channels = s[1];
+  const Shape in = i.type(x).shape;
+  ValueId weights = reshaped(i, transposed(i, w, {1, 2, 3, 0}), {channels * taps, s[0], 1, 1});
+  std::vector<ValueId> operands{x, weights};
+  if (i.has(2)) {
+    ValueId bias = reshaped(i, i.in(2), {channels, 1});
+    operands.push_back(reshaped(i, broadcastTo(i, bias, {channels, taps}), {channels * taps}));
+  }
+  ValueId y = i.append(kConv, ConvAttrs{{1, 1}, {1, 1}, {0, 0}, {0, 0}, 1}, operands);
+  y = transposed(i, reshaped(i, y, {in[0], channels, kernel[0], kernel[1], in[2], in[3]}), {0, 1, 4, 2, 5, 3});
+  return reshaped(i, y, {in[0], channels, dimOf(i, extentOf(in[2]) * kernel[0]), dimOf(i, extentOf(in[3]) * kernel[1])});
+}
+
+/// Where the output's size is given, or SAME: the padding follows from it.
+void padFromOutput(Importer &i, ValueId x, const Ints &kernel, ConvTransposeAttrs &a) {
+  std::string mode = i.stringAttr("auto_pad", "NOTSET");
+  bool same = mode == "SAME_UPPER" || mode == "SAME_LOWER";
+  Ints output = i.intsAttr("output_shape", {});
+  size_t n = kernel.size();
+  if (output.size() == n + 2) output.erase(output.begin(), output.begin() + 2);
+  if (!output.empty() && output.size() != n) i.fail("attribute 'output_shape' has the wrong length");
+  if (i.error() || (output.empty() && !same)) return;
+  for (size_t d = 0; d < n; ++d) {
+    const Dim &in = i.type(x).shape[d + 2];
+    if (!in.isConstant()) return i.notSupported("'output_shape' and 'auto_pad' need constant sizes");
+    int64_t full = (in.constant() - 1) * a.strides[d] + a.outputPadding[d] + a.dilations[d] * (kernel[d] - 1) + 1;
+    int64_t wanted = output.empty() ? in.constant() * a.strides[d] : output[d];
+    int64_t total = full - wanted;
+    if (total < 0) a.outputPadding[d] -= total, total = 0;
+    a.padsBegin[d] = mode == "SAME_UPPER" ? total / 2 : total - total / 2;
+    a.padsEnd[d] = total - a.padsBegin[d];
+  }
+}
+
+std::vector<ValueId> importConvTranspose(Importer &i) {
+  ValueId x = i.in(0), w = i.in(1);
+  Ints kernel = kernelOf(i, w);
+  if (i.error()) return one(x);
+  size_t n = kernel.size();
+  if (i.type(x).shape.size() != n + 2) i.fail("operand 0 is " + textOf(i.type(x)) + ", the weights " + textOf(i.type(w)));
+  Ints pads = i.intsAttr("pads", Ints(2 * n, 0));
+  ConvTransposeAttrs a{i.intsAttr("strides", Ints(n, 1)), i.intsAttr("dilations", Ints(n, 1)), Ints(n, 0), Ints(n, 0),
+                       i.intsAttr("output_padding", Ints(n, 0)), i.intAttr("group", 1)};
+  for (auto *values : {&a.strides, &a.dilations, &a.outputPadding, &pads})
+    if (values->size() != (values == &pads ? 2 * n : n) ||
+        std::any_of(values->begin(), values->end(), [](int64_t v) { return v < 0 || v > kMaxParameter; }))
+      i.fail("attribute 'strides', 'dilations', 'output_padding' or 'pads' has a wrong entry or length");
+  if (i.error()) return one(x);
+  if (i.stringAttr("auto_pad", "NOTSET") == "NOTSET") {
+    a.padsBegin = Ints(pads.begin(), pads.begin() + long(n));
+    a.padsEnd = Ints(pads.begin() + long(n), pads.end());
+  }
+  padFromOutput(i, x, kernel, a);
+  if (i.error()) return one(x);
+  Ints zeros(n, 0), ones(n, 1);
+  if (n == 2 && a.strides == kernel && a.dilations == ones && a.padsBegin == zeros && a.padsEnd == zeros &&
+      a.outputPadding == zeros && a.group == 1)
+    return one(upsamplingConv(i, x, w, kernel));
+  return one(i.append(kConvTranspose, a, withBias(i, x, w)));
+}
+
+} // namespace
+
+const OpDef kConv = {.name = "conv",
+                     .summary = "convolution (N, C, spatial...) with groups, strides, dilations, zero padding",
+                     .operands = "x, w, bias?",
+                     .cls = OpClass::Contraction,
+                     .layout = LayoutRule::ChannelsLast,
+                     .prototype = ConvAttrs{},
+                     .infer = inferConv,
+                     .compute = computeConv};
+
+Family convolutionFamily() {
+  return {{&kConv, &kConvTranspose},
+          {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};
+}
+
+} // namespace planish::ops

@@ -1,0 +1,324 @@
+// Import of elementwise ONNX operators; select, conversions and copies.
+#include "Rows.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace planish::ops {
+
+using graph::broadcastIndices;
+
+// ---- rows ----------------------------------------------------------------------------------------
+
+static Types inferWhere(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 3, 3));
+  PLANISH_TRY(wantType(c, 0, kBools));
+  PLANISH_TRY(wantSameType(c, 1, 2));
+  PLANISH_ASSIGN(Shape shape, broadcastOperands(c, 0, 3));
+  return oneOutput({c.in(1).dtype, std::move(shape), {}, {}});
+}
+static Compute computeWhere(const OpView &v) {
+  return mapped(v, "where", [&](const Exprs &at) {
+    auto operand = [&](int i) { return load(v.in[size_t(i)], broadcastIndices(v, i, at)); };
+    return select(operand(0), operand(1), operand(2));
+  });
+}
+const OpDef kWhere = {.name = "where",
+                      .summary = "condition ? a : b",
+                      .operands = "condition, a, b",
+                      .cls = OpClass::Elementwise,
+                      .infer = inferWhere,
+                      .compute = computeWhere};
+
+static Types inferCast(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 1, 1));
+  return oneOutput({c.attrs().as<CastAttrs>().to, c.in(0).shape, {}, {}});
+}
+static Compute computeCast(const OpView &v) {
+  return mapped(v, "cast", [&](const Exprs &at) { return converted(v.outType.dtype, load(v.in[0], at)); });
+}
+const OpDef kCast = {.name = "cast",
+                     .summary = "another element type; floats truncate and saturate, booleans mean not zero",
+                     .operands = "x",
+                     .cls = OpClass::Elementwise,
+                     .prototype = CastAttrs{},
+                     .infer = inferCast,
+                     .compute = computeCast};
+
+static Types inferCopy(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 1, 1));
+  return oneOutput({c.in(0).dtype, c.in(0).shape, {}, {}});
+}
+static Compute computeCopy(const OpView &v) {
+  return mapped(v, "copy", [&](const Exprs &at) { return load(v.in[0], at); });
+}
+static std::optional<View> copyView(const OpView &, const View &input) { return input; }
+static std::optional<View> copySourceView(const OpView &, int, const View &output) { return output; }
+const OpDef kCopy = {.name = "copy",
+                     .summary = "the same elements, perhaps lying in another order",
+                     .operands = "x",
+                     .cls = OpClass::Movement,
+                     .infer = inferCopy,
+                     .compute = computeCopy,
+                     .outputView = copyView,
+                     .inputView = copySourceView};
+
+// ---- appending -----------------------------------------------------------------------------------
+
+ValueId apply(Importer &i, Unary fn, ValueId x) { return i.append(row(fn), {}, {x}); }
+ValueId apply(Importer &i, Unary fn, ValueId x, double alpha, double beta) {
+  return i.append(row(fn), UnaryAttrs{alpha, beta}, {x});
+}
+ValueId apply(Importer &i, Binary fn, ValueId a, ValueId b) { return i.append(row(fn), {}, {a, b}); }
+ValueId apply(Importer &i, Binary fn, ValueId a, double b) { return apply(i, fn, a, scalarLike(i, a, b)); }
+
+// ---- import rules --------------------------------------------------------------------------------
+
+template <Unary F> static std::vector<ValueId> importUnary(Importer &i) { return one(apply(i, F, i.in(0))); }
+
+/// The functions with parameters: which ONNX attributes they are, with their defaults.
+struct ParameterRow {
+  Unary fn;
+  std::string_view alphaName;
+  double alpha;
+  std::string_view betaName;
+  double beta;
+};
+constexpr ParameterRow kLeakyRelu{Unary::LeakyRelu, "alpha", 0.01, "", 0};
+constexpr ParameterRow kElu{Unary::Elu, "alpha", 1, "", 0};
+constexpr ParameterRow kSelu1{Unary::Selu, "alpha", 1.6732, "gamma", 1.0507};
+constexpr ParameterRow kSelu6{Unary::Selu, "alpha", 1.67326319217681884765625, "gamma", 1.05070102214813232421875};
+constexpr ParameterRow kCelu{Unary::Celu, "alpha", 1, "", 0};
+constexpr ParameterRow kThresholdedRelu{Unary::ThresholdedRelu, "alpha", 1, "", 0};
+constexpr ParameterRow kHardSigmoid{Unary::HardSigmoid, "alpha", 0.2, "beta", 0.5};
+constexpr ParameterRow kSwish{Unary::Swish, "alpha", 1, "", 0};
+constexpr ParameterRow kShrink{Unary::Shrink, "lambd", 0.5, "bias", 0};
+
+template <const ParameterRow &R> static std::vector<ValueId> importParametric(Importer &i) {
+  double alpha = i.floatAttr(R.alphaName, R.alpha);
+  double beta = R.betaName.empty() ? 0 : i.floatAttr(R.betaName, R.beta);
+  ValueId x = i.in(0);
+  DType type = i.type(x).dtype;
+  return one(convertedTo(i, apply(i, R.fn, convertedTo(i, x, DType::f32), alpha, beta), type));
+}
+
+static std::vector<ValueId> importIsInf(Importer &i) {
+  double negative = double(i.intAttr("detect_negative", 1) != 0);
+  return one(apply(i, Unary::IsInf, i.in(0), negative, double(i.intAttr("detect_positive", 1) != 0)));
+}
+
+template <Binary F, bool Swapped = false> static std::vector<ValueId> importBinary(Importer &i) {
+  ValueId a = i.in(0), b = i.in(1);
+  return one(Swapped ? apply(i, F, b, a) : apply(i, F, a, b));
+}
+
+/// Before opset 7 the second operand was placed at an axis, and only where `broadcast` said so.
+template <Binary F, bool Swapped = false> static std::vector<ValueId> importBinaryAtAxis(Importer &i) {
+  ValueId a = i.in(0), b = i.in(1);
+  Shape shape = i.type(b).shape;
+  int rank = i.type(a).rank(), inner = i.type(b).rank();
+  if (i.intAttr("broadcast", 0) && i.hasAttr("axis") && inner <= rank) {
+    int axis = i.axis(i.intAttr("axis", 0), rank + 1);
+    if (axis + inner > rank) i.fail("axis " + std::to_string(axis) + " leaves no room for operand 1, " + textOf(shape));
+    else shape.insert(shape.end(), size_t(rank - axis - inner), Dim(1));
+    b = reshaped(i, b, shape);
+  }
+  return one(Swapped ? apply(i, F, b, a) : apply(i, F, a, b));
+}
+
+static std::vector<ValueId> importMod(Importer &i) {
+  ValueId a = i.in(0), b = i.in(1);
+  return one(apply(i, i.intAttr("fmod", 0) ? Binary::Fmod : Binary::Mod, a, b));
+}
+
+/// Powers that are cheaper and more exact than exp(b ln a).
+static std::optional<ValueId> constantPower(Importer &i, ValueId a, double exponent) {
+  if (exponent == 1) return a;
+  if (exponent == 2) return apply(i, Binary::Mul, a, a);
+  if (exponent == 3) return apply(i, Binary::Mul, apply(i, Binary::Mul, a, a), a);
+  if (!isFloat(i.type(a).dtype)) return std::nullopt;
+  if (exponent == 0.5) return apply(i, Unary::Sqrt, a);
+  if (exponent == -1) return apply(i, Unary::Reciprocal, a);
+  if (exponent == -0.5) return apply(i, Unary::Reciprocal, apply(i, Unary::Sqrt, a));
+  return std::nullopt;
+}
+
+static std::vector<ValueId> importPow(Importer &i) {
+  ValueId a = i.in(0), b = i.in(1);
+  if (auto exponent = constantScalar(i, b); exponent && i.type(b).rank() <= i.type(a).rank())
+    if (auto r = constantPower(i, a, *exponent)) return one(*r);
+  DType type = i.type(a).dtype;
+  ValueId r = apply(i, Binary::Pow, convertedTo(i, a, DType::f32), convertedTo(i, b, DType::f32));
+  return one(isFloat(type) ? r : convertedTo(i, apply(i, Unary::Round, r), type));
+}
+
+template <Binary F> static std::vector<ValueId> importVariadic(Importer &i) {
+  ValueId r = i.in(0);
+  for (int k = 1; k < int(i.node().inputs.size()); ++k) r = apply(i, F, r, i.in(k));
+  return one(r);
+}
+static std::vector<ValueId> importMean(Importer &i) {
+  ValueId sum = importVariadic<Binary::Add>(i)[0];
+  return one(apply(i, Binary::Mul, sum, 1.0 / double(i.node().inputs.size())));
+}
+
+/// Lowest and highest value of a type, as bounds that clip nothing.
+static std::pair<double, double> limitsOf(DType t) {
+  switch (t) {
+  case DType::u8: return {0, 255};
+  case DType::i8: return {-128, 127};
+  case DType::i32: return {INT32_MIN, INT32_MAX};
+  case DType::i64: return {double(INT64_MIN), 9223372036854774784.0};
+  default: return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
+  }
+}
+static ValueId clipped(Importer &i, ValueId x, double lo, double hi) {
+  auto [least, most] = limitsOf(i.type(x).dtype);
+  if (lo <= least && hi >= most) return x;
+  if (lo == 0 && hi >= most) return apply(i, Unary::Relu, x);
+  return apply(i, Unary::Clip, x, std::max(lo, least), std::min(hi, most));
+}
+static std::vector<ValueId> importClipAttributes(Importer &i) {
+  double lo = i.floatAttr("min", std::numeric_limits<float>::lowest());
+  double hi = i.floatAttr("max", std::numeric_limits<float>::max());
+  double inf = std::numeric_limits<double>::infinity();
+  return one(clipped(i, i.in(0), lo == std::numeric_limits<float>::lowest() ? -inf : lo,
+                     hi == std::numeric_limits<float>::max() ? inf : hi));
+}
+static std::vector<ValueId> importClip(Importer &i) {
+  ValueId x = i.in(0);
+  auto [lo, hi] = limitsOf(i.type(x).dtype);
+  auto low = i.has(1) ? constantScalar(i, i.in(1)) : lo, high = i.has(2) ? constantScalar(i, i.in(2)) : hi;
+  if (low && high) return one(clipped(i, x, *low, *high));
+  if (i.has(1)) x = apply(i, Binary::Max, x, i.in(1));
+  if (i.has(2)) x = apply(i, Binary::Min, x, i.in(2));
+  return one(x);
+}
+
+/// The slope broadcasts to x; Keras and PyTorch exports give it without the leading dimensions.
+static std::vector<ValueId> importPRelu(Importer &i) {
+  ValueId x = i.in(0), slope = i.in(1);
+  const Shape &s = i.type(slope).shape;
+  int rank = i.type(x).rank();
+  if (i.node().version < 7 && s.size() == 1 && rank > 2) {
+    Shape channels(size_t(rank - 1), Dim(1));
+    channels[0] = s[0];
+    slope = reshaped(i, slope, channels);
+  }
+  return one(apply(i, Binary::PRelu, x, slope));
+}
+
+static std::vector<ValueId> importGelu(Importer &i) {
+  bool tanh = i.stringAttr("approximate", "none") == "tanh";
+  return one(apply(i, tanh ? Unary::GeluTanh : Unary::Gelu, i.in(0)));
+}
+static std::vector<ValueId> importWhere(Importer &i) {
+  return one(i.append(kWhere, {}, {i.in(0), i.in(1), i.in(2)}));
+}
+static std::vector<ValueId> importIdentity(Importer &i) { return one(i.in(0)); }
+
+/// Element types by ONNX's numbers; half, bfloat16 and double compute as f32.
+static std::optional<DType> castTarget(int64_t onnxType) {
+  switch (onnxType) {
+  case 1:
+  case 10:
+  case 11:
+  case 16: return DType::f32;
+  case 2: return DType::u8;
+  case 3: return DType::i8;
+  case 6: return DType::i32;
+  case 7: return DType::i64;
+  case 9: return DType::b1;
+  default: return std::nullopt;
+  }
+}
+static std::vector<ValueId> importCast(Importer &i) {
+  auto to = castTarget(i.intAttr("to", 0));
+  if (!to) i.notSupported("cannot cast to ONNX element type " + std::to_string(i.intAttr("to", 0)));
+  return one(convertedTo(i, i.in(0), to.value_or(DType::f32)));
+}
+static std::vector<ValueId> importCastLike(Importer &i) {
+  ValueId x = i.in(0);
+  return one(convertedTo(i, x, i.type(i.in(1)).dtype));
+}
+/// In inference a dropout is nothing, and its mask keeps everything.
+static std::vector<ValueId> importDropout(Importer &i) {
+  if (i.has(2) && constantScalar(i, i.in(2)) != 0.0) i.notSupported("training mode");
+  ValueId x = i.in(0);
+  std::vector<ValueId> r{x};
+  if (i.node().outputs > 1) r.push_back(broadcastTo(i, i.scalar(DType::b1, 1), i.type(x).shape));
+  return r;
+}
+
+/// Names that map to a row of the unary table one to one.
+#define PLANISH_RULE(onnx) {#onnx, 1, importUnary<Unary::onnx>}
+
+Family elementwiseFamily() {
+  Family f;
+  for (int u = 0; u < int(Unary::kCount); ++u) f.ops.push_back(&row(Unary(u)));
+  for (int b = 0; b < int(Binary::kCount); ++b) f.ops.push_back(&row(Binary(b)));
+  f.ops.insert(f.ops.end(), {&kWhere, &kCast, &kCopy});
+  f.rules = {
+      PLANISH_RULE(Relu), PLANISH_RULE(Neg), PLANISH_RULE(Abs), PLANISH_RULE(Sign), PLANISH_RULE(Exp),
+      PLANISH_RULE(Log), PLANISH_RULE(Sqrt), PLANISH_RULE(Reciprocal), PLANISH_RULE(Tanh), PLANISH_RULE(Erf),
+      PLANISH_RULE(Sin), PLANISH_RULE(Cos), PLANISH_RULE(Tan), PLANISH_RULE(Asin), PLANISH_RULE(Acos),
+      PLANISH_RULE(Atan), PLANISH_RULE(Sinh), PLANISH_RULE(Cosh), PLANISH_RULE(Asinh), PLANISH_RULE(Acosh),
+      PLANISH_RULE(Atanh), PLANISH_RULE(Floor), PLANISH_RULE(Ceil), PLANISH_RULE(Round), PLANISH_RULE(Sigmoid),
+      PLANISH_RULE(Softplus), PLANISH_RULE(Softsign), PLANISH_RULE(HardSwish), PLANISH_RULE(Mish),
+      PLANISH_RULE(Not),
+      {"IsNaN", 9, importUnary<Unary::IsNan>},
+      {"IsInf", 10, importIsInf},
+      {"LeakyRelu", 1, importParametric<kLeakyRelu>},
+      {"Elu", 1, importParametric<kElu>},
+      {"Selu", 1, importParametric<kSelu1>},
+      {"Selu", 6, importParametric<kSelu6>},
+      {"Celu", 12, importParametric<kCelu>},
+      {"ThresholdedRelu", 10, importParametric<kThresholdedRelu>},
+      {"HardSigmoid", 1, importParametric<kHardSigmoid>},
+      {"Swish", 24, importParametric<kSwish>},
+      {"Shrink", 9, importParametric<kShrink>},
+      {"Gelu", 20, importGelu},
+      {"Gelu", 1, importGelu, "com.microsoft"},
+      {"Add", 1, importBinaryAtAxis<Binary::Add>},
+      {"Add", 7, importBinary<Binary::Add>},
+      {"Sub", 1, importBinaryAtAxis<Binary::Sub>},
+      {"Sub", 7, importBinary<Binary::Sub>},
+      {"Mul", 1, importBinaryAtAxis<Binary::Mul>},
+      {"Mul", 7, importBinary<Binary::Mul>},
+      {"Div", 1, importBinaryAtAxis<Binary::Div>},
+      {"Div", 7, importBinary<Binary::Div>},
+      {"Pow", 1, importBinaryAtAxis<Binary::Pow>},
+      {"Pow", 7, importPow},
+      {"Mod", 10, importMod},
+      {"Less", 1, importBinaryAtAxis<Binary::Less>},
+      {"Less", 7, importBinary<Binary::Less>},
+      {"LessOrEqual", 12, importBinary<Binary::LessOrEqual>},
+      {"Greater", 1, importBinaryAtAxis<Binary::Less, true>},
+      {"Greater", 7, importBinary<Binary::Less, true>},
+      {"GreaterOrEqual", 12, importBinary<Binary::LessOrEqual, true>},
+      {"Equal", 1, importBinaryAtAxis<Binary::Equal>},
+      {"Equal", 7, importBinary<Binary::Equal>},
+      {"And", 1, importBinaryAtAxis<Binary::And>},
+      {"And", 7, importBinary<Binary::And>},
+      {"Or", 1, importBinaryAtAxis<Binary::Or>},
+      {"Or", 7, importBinary<Binary::Or>},
+      {"Xor", 1, importBinaryAtAxis<Binary::Xor>},
+      {"Xor", 7, importBinary<Binary::Xor>},
+      {"Min", 1, importVariadic<Binary::Min>},
+      {"Max", 1, importVariadic<Binary::Max>},
+      {"Sum", 1, importVariadic<Binary::Add>},
+      {"Mean", 1, importMean},
+      {"Clip", 1, importClipAttributes},
+      {"Clip", 11, importClip},
+      {"PRelu", 1, importPRelu},
+      {"Where", 9, importWhere},
+      {"Identity", 1, importIdentity},
+      {"Cast", 6, importCast},
+      {"CastLike", 15, importCastLike},
+      {"Dropout", 1, importDropout},
+  };
+  return f;
+}
+
+} // namespace planish::ops

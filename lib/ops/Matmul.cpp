@@ -1,0 +1,91 @@
+// Matrix products with batch broadcasting.
+#include "Rows.h"
+
+namespace planish::ops {
+
+namespace {
+
+Types inferMatmul(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 2, 2));
+  PLANISH_TRY(wantType(c, 0, kFloats | kIndexes));
+  PLANISH_TRY(wantSameType(c, 0, 1));
+  PLANISH_TRY(wantRank(c, 0, 2));
+  PLANISH_TRY(wantRank(c, 1, 2));
+  const Shape &a = c.in(0).shape, &b = c.in(1).shape;
+  const Dim &depth = a.back(), &rows = b[b.size() - 2];
+  if (depth != rows && (depth.isConstant() || rows.isConstant()))
+    return badInput("cannot multiply " + textOf(c.in(0)) + " by " + textOf(c.in(1)));
+  PLANISH_ASSIGN(Shape out, broadcastShape(c, Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2)));
+  out.push_back(a[a.size() - 2]);
+  out.push_back(b.back());
+  return oneOutput({c.in(0).dtype, std::move(out), {}, {}});
+}
+
+Compute computeMatmul(const OpView &v) {
+  const Shape &out = v.outType.shape, &a = v.inTypes[0].shape;
+  Compute c;
+  c.name = "matmul";
+  for (size_t d = 0; d + 2 < out.size(); ++d) c.space.push_back(axis("b" + std::to_string(d), out[d]));
+  Exprs batch = usesOf(c.space);
+  Iter m = axis("m", out[out.size() - 2]), n = axis("n", out.back()), k = axis("k", a.back());
+  c.space.push_back(m), c.space.push_back(n);
+  c.reduce = {k};
+  auto element = [&](int input, const Expr &row, const Expr &column) {
+    Exprs at = batch;
+    at.push_back(row), at.push_back(column);
+    Exprs from = graph::broadcastIndices(v, input, at);
+    from[from.size() - 2] = row, from.back() = column;
+    return load(v.in[size_t(input)], from);
+  };
+  c.lhs = element(0, use(m.var), use(k.var));
+  c.rhs = element(1, use(k.var), use(n.var));
+  c.out = v.out;
+  c.outIndices = usesOf(c.space);
+  return reduced(std::move(c), Combine::Sum, v.outType.dtype);
+}
+
+/// A vector counts as a row on the left and as a column on the right.
+std::vector<ValueId> importMatmul(Importer &i) {
+  ValueId a = i.in(0), b = i.in(1);
+  Shape sa = i.type(a).shape, sb = i.type(b).shape;
+  if (sa.empty() || sb.empty()) i.fail("a scalar cannot be multiplied as a matrix");
+  if (i.error()) return one(a);
+  if (sa.size() == 1) a = reshaped(i, a, {Dim(1), sa[0]});
+  if (sb.size() == 1) b = reshaped(i, b, {sb[0], Dim(1)});
+  ValueId r = i.append(kMatmul, {}, {a, b});
+  if (i.error()) return one(r);
+  Shape out = i.type(r).shape;
+  if (sb.size() == 1) out.pop_back();
+  if (sa.size() == 1) out.erase(out.end() - (sb.size() == 1 ? 1 : 2));
+  return one(reshaped(i, r, out));
+}
+
+/// alpha * A' B' + beta * C.
+std::vector<ValueId> importGemm(Importer &i) {
+  ValueId a = i.in(0), b = i.in(1);
+  if (i.type(a).rank() != 2 || i.type(b).rank() != 2)
+    i.fail("operands are " + textOf(i.type(a)) + " and " + textOf(i.type(b)) + ", expected rank 2");
+  if (i.error()) return one(a);
+  double alpha = i.floatAttr("alpha", 1), beta = i.floatAttr("beta", 1);
+  if (i.intAttr("transA", 0)) a = transposed(i, a, {1, 0});
+  if (i.intAttr("transB", 0)) b = transposed(i, b, {1, 0});
+  ValueId r = i.append(kMatmul, {}, {a, b});
+  if (alpha != 1) r = apply(i, Binary::Mul, r, alpha);
+  if (!i.has(2) || beta == 0) return one(r);
+  ValueId c = i.in(2);
+  return one(apply(i, Binary::Add, r, beta == 1 ? c : apply(i, Binary::Mul, c, beta)));
+}
+
+} // namespace
+
+const OpDef kMatmul = {.name = "matmul",
+                       .summary = "matrix product of the last two dimensions, the others broadcast",
+                       .operands = "a, b",
+                       .cls = OpClass::Contraction,
+                       .layout = LayoutRule::RowMajor,
+                       .infer = inferMatmul,
+                       .compute = computeMatmul};
+
+Family matmulFamily() { return {{&kMatmul}, {{"MatMul", 1, importMatmul}, {"Gemm", 1, importGemm}}}; }
+
+} // namespace planish::ops
