@@ -202,8 +202,8 @@ private:
                         [](const Expr &p, const Expr &q) { return equal(p, q); });
     };
     Buffer &known = knownBuffers[b.name];
-    if (!known || buffers.contains(b.name) || known->dtype != b.dtype || known->scope != b.scope || !same(known->shape, b.shape) ||
-        !same(known->strides, b.strides))
+    if (!known || buffers.contains(b.name) || known->dtype != b.dtype || known->scope != b.scope ||
+        !same(known->shape, b.shape) || !same(known->strides, b.strides))
       known = std::make_shared<const BufferNode>(b);
     return buffers[b.name] = known;
   }
@@ -211,7 +211,8 @@ private:
   /// Binds `name`; without bounds in the text they are set when the whole function is known.
   Var bind(const std::string &name, Type type, std::optional<Range> bounds) {
     std::shared_ptr<VarNode> &known = knownVars[name];
-    bool same = known && !vars.contains(name) && known->type == type && bool(bounds) == !unbounded.contains(known) &&
+    bool same = known && !vars.contains(name) && known->type == type &&
+                bool(bounds) == !unbounded.contains(known) &&
                 (!bounds || (known->lower == bounds->lo && known->upper == bounds->hi));
     if (!same) {
       known = std::make_shared<VarNode>(VarNode{name, type});

@@ -38,12 +38,15 @@ Expr fit(const Expr &e, int lanes) {
 bool needsMask(const BufferNode &b) { return b.scope != Scope::Register && b.scope != Scope::Packed; }
 
 /// Indices of an access that becomes `lanes * inner` lanes wide, lane l = (v = l / inner, l % inner).
-std::vector<Expr> widenedIndices(const std::vector<Expr> &indices, const Var &v, int lanes, int inner) {
+/// What they read is protected by `mask` like the access itself.
+std::vector<Expr> widenedIndices(const std::vector<Expr> &indices, const Var &v, int lanes, int inner,
+                                 const Expr &mask) {
   std::vector<Expr> r;
   for (auto &i : indices) {
     if (!dependsOn(i, v)) r.push_back(i->type.lanes == 1 ? i : broadcast(i, lanes));
     else
-      r.push_back(i->type.lanes == inner ? widen(i, v, lanes, {}) : stretched(widen(i, v, lanes, {}), inner));
+      r.push_back(i->type.lanes == inner ? widen(i, v, lanes, mask)
+                                         : stretched(widen(i, v, lanes, mask), inner));
   }
   return r;
 }
@@ -89,7 +92,7 @@ private:
     Expr own =
         t.mask ? (dependsOn(t.mask, v) ? fit(widen(t.mask, v, lanes, mask), all) : fit(t.mask, all)) : Expr();
     Expr both = conjunction(own, mask ? stretched(mask, inner) : mask);
-    return loop::store(t.buffer, widenedIndices(t.indices, v, lanes, inner),
+    return loop::store(t.buffer, widenedIndices(t.indices, v, lanes, inner, mask),
                        fit(widen(t.value, v, lanes, mask), all), both);
   }
 
@@ -115,7 +118,7 @@ Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask) {
         Expr own = l.mask ? fit(go(l.mask), n) : Expr();
         Expr all = mask && needsMask(*l.buffer) ? conjunction(own, stretched(mask, e->type.lanes)) : own;
         return makeExpr({e->type.dtype, n},
-                        Load{l.buffer, widenedIndices(l.indices, v, lanes, e->type.lanes), all});
+                        Load{l.buffer, widenedIndices(l.indices, v, lanes, e->type.lanes, mask), all});
       },
       [&](const Call &c) {
         std::vector<Expr> args;

@@ -1,0 +1,270 @@
+#include "Evaluate.h"
+
+#include "Arithmetic.h"
+#include "Normal.h"
+#include "planish/loop/Text.h"
+#include "planish/support/Check.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace planish::loop {
+
+namespace {
+
+using enum BinaryOp;
+
+template <class Fn> class IntegerNode final : public Node {
+public:
+  explicit IntegerNode(Fn fn) : fn(std::move(fn)) {}
+  int64_t i(Frame &s, int lane) const override { return fn(s, lane); }
+
+private:
+  Fn fn;
+};
+template <class Fn> class FloatNode final : public Node {
+public:
+  explicit FloatNode(Fn fn) : fn(std::move(fn)) {}
+  float f(Frame &s, int lane) const override { return fn(s, lane); }
+
+private:
+  Fn fn;
+};
+
+template <class Fn> NodeRef integer(Fn fn) { return std::make_shared<IntegerNode<Fn>>(std::move(fn)); }
+template <class Fn> NodeRef real(Fn fn) { return std::make_shared<FloatNode<Fn>>(std::move(fn)); }
+
+/// a (op) b on int64, wrapped to the type.
+template <class Op> NodeRef wrapping(NodeRef a, NodeRef b, DType dtype, Op op) {
+  if (dtype == DType::i64) return integer([a, b, op](Frame &s, int l) { return op(a->i(s, l), b->i(s, l)); });
+  return integer([a, b, op, dtype](Frame &s, int l) { return wrapTo(dtype, op(a->i(s, l), b->i(s, l))); });
+}
+template <class Op> NodeRef onFloats(NodeRef a, NodeRef b, Op op) {
+  return real([a, b, op](Frame &s, int l) { return op(a->f(s, l), b->f(s, l)); });
+}
+template <class Op> NodeRef comparing(NodeRef a, NodeRef b, bool floats, Op op) {
+  if (floats) return integer([a, b, op](Frame &s, int l) -> int64_t { return op(a->f(s, l), b->f(s, l)); });
+  return integer([a, b, op](Frame &s, int l) -> int64_t { return op(a->i(s, l), b->i(s, l)); });
+}
+
+/// A function of one float, exactly as libm gives it in double, rounded once.
+template <double (*Fn)(double)> NodeRef fromDouble(const NodeRef &x) {
+  return real([x](Frame &s, int l) { return float(Fn(double(x->f(s, l)))); });
+}
+
+int64_t nonZero(int64_t divisor) {
+  if (!divisor) throw RunError{"division by zero"};
+  return divisor;
+}
+
+template <class T> NodeRef integerLoad(Access a) {
+  return integer([a = std::move(a)](Frame &s, int l) -> int64_t {
+    if (!a.on(s, l)) return 0;
+    T v;
+    std::memcpy(&v, a.locate(s, l), sizeof v);
+    return v;
+  });
+}
+
+} // namespace
+
+void Access::outOfBounds(size_t dimension, int64_t index, int64_t size) const {
+  throw RunError{"%" + buffer->name + "[" + print(indices[dimension]) + "]: index " +
+                 std::to_string(dimension) + " is " + std::to_string(index) + ", the size is " +
+                 std::to_string(size)};
+}
+
+int Compiler::slotOf(const Var &v) {
+  auto [it, isNew] = slots.emplace(v, nextSlot);
+  if (isNew) nextSlot += v->type.lanes;
+  return it->second;
+}
+int Compiler::placeOf(const Buffer &b) { return places.emplace(b, int(places.size())).first->second; }
+
+Access Compiler::access(const Buffer &b, const std::vector<Expr> &indices, const Expr &mask) {
+  std::vector<NodeRef> nodes;
+  for (auto &i : indices) nodes.push_back(compile(i));
+  return {b, placeOf(b), indices, std::move(nodes), mask ? compile(mask) : nullptr};
+}
+
+NodeRef Compiler::compile(const Expr &e) {
+  auto it = known.find(e.get());
+  if (it != known.end()) return it->second;
+  alive.push_back(e);
+  NodeRef n = fresh(e);
+  known.emplace(e.get(), n);
+  return n;
+}
+
+NodeRef Compiler::fresh(const Expr &e) {
+  bool floats = isFloat(e->type.dtype);
+  return match(
+      e, [&](const IntImm &k) { return integer([v = k.value](Frame &, int) { return v; }); },
+      [&](const FloatImm &k) { return real([v = float(k.value)](Frame &, int) { return v; }); },
+      [&](const VarRef &v) -> NodeRef {
+        int slot = slotOf(v.var);
+        if (floats) return real([slot](Frame &s, int l) { return s.slots[size_t(slot + l)].f; });
+        return integer([slot](Frame &s, int l) { return s.slots[size_t(slot + l)].i; });
+      },
+      [&](const Binary &b) -> NodeRef {
+        if (e->type == Type{})
+          if (NodeRef n = polynomialIndex(e)) return n;
+        return floats ? floatBinary(b) : integerBinary(b, e->type.dtype);
+      },
+      [&](const Select &x) -> NodeRef {
+        NodeRef c = compile(x.cond), a = compile(x.a), b = compile(x.b);
+        if (floats)
+          return real([c, a, b](Frame &s, int l) {
+            float p = a->f(s, l), q = b->f(s, l);
+            return c->i(s, l) ? p : q;
+          });
+        return integer([c, a, b](Frame &s, int l) {
+          int64_t p = a->i(s, l), q = b->i(s, l);
+          return c->i(s, l) ? p : q;
+        });
+      },
+      [&](const Cast &c) { return castNode(c, e->type.dtype); }, [&](const Load &l) { return loadNode(l); },
+      [&](const Call &c) { return callNode(c, e->type); },
+      [&](const Ramp &r) -> NodeRef {
+        int times = e->type.lanes / r.base->type.lanes;
+        return integer([base = compile(r.base), times, stride = r.stride](Frame &s, int l) {
+          return base->i(s, l / times) + stride * (l % times);
+        });
+      },
+      [&](const Broadcast &b) -> NodeRef {
+        NodeRef v = compile(b.value);
+        int lanes = b.value->type.lanes;
+        if (floats) return real([v, lanes](Frame &s, int l) { return v->f(s, l % lanes); });
+        return integer([v, lanes](Frame &s, int l) { return v->i(s, l % lanes); });
+      });
+}
+
+/// A sum of multiples of variables, which most indices are, in one node.
+NodeRef Compiler::polynomialIndex(const Expr &e) {
+  struct Part {
+    int slot;
+    int64_t coefficient;
+  };
+  Affine a = polynomial(e);
+  std::vector<Part> parts;
+  for (auto &t : a.terms) {
+    auto *v = t.factors.size() == 1 ? as<VarRef>(t.factors[0]) : nullptr;
+    if (!v) return nullptr;
+    parts.push_back({slotOf(v->var), t.coefficient});
+  }
+  return integer([parts, constant = a.constant](Frame &s, int) {
+    int64_t r = constant;
+    for (const Part &p : parts) r = wrappingAdd(r, wrappingMul(s.slots[size_t(p.slot)].i, p.coefficient));
+    return r;
+  });
+}
+
+NodeRef Compiler::integerBinary(const Binary &b, DType dtype) {
+  NodeRef x = compile(b.a), y = compile(b.b);
+  bool floats = isFloat(b.a->type.dtype);
+  switch (b.op) {
+  case Add: return wrapping(x, y, dtype, wrappingAdd);
+  case Sub: return wrapping(x, y, dtype, wrappingSub);
+  case Mul: return wrapping(x, y, dtype, wrappingMul);
+  case FloorDiv:
+    return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return floorDivide(p, nonZero(q)); });
+  case FloorMod:
+    return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return floorModulo(p, nonZero(q)); });
+  case Min: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return p < q ? p : q; });
+  case Max: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return p > q ? p : q; });
+  case And: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return int64_t(p && q); });
+  case Or: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return int64_t(p || q); });
+  case Lt: return comparing(x, y, floats, [](auto p, auto q) { return p < q; });
+  case Le: return comparing(x, y, floats, [](auto p, auto q) { return p <= q; });
+  case Eq: return comparing(x, y, floats, [](auto p, auto q) { return p == q; });
+  case Div: break;
+  }
+  internalError(__FILE_NAME__, __LINE__, "a division of integers is a floor division");
+}
+
+NodeRef Compiler::floatBinary(const Binary &b) {
+  NodeRef x = compile(b.a), y = compile(b.b);
+  switch (b.op) {
+  case Add: return onFloats(x, y, [](float p, float q) { return p + q; });
+  case Sub: return onFloats(x, y, [](float p, float q) { return p - q; });
+  case Mul: return onFloats(x, y, [](float p, float q) { return p * q; });
+  case Div: return onFloats(x, y, [](float p, float q) { return p / q; });
+  case Min: return onFloats(x, y, [](float p, float q) { return p < q ? p : q; });
+  case Max: return onFloats(x, y, [](float p, float q) { return p > q ? p : q; });
+  default: internalError(__FILE_NAME__, __LINE__, "an operator that floats do not have");
+  }
+}
+
+NodeRef Compiler::loadNode(const Load &l) {
+  Access a = access(l.buffer, l.indices, l.mask);
+  switch (l.buffer->dtype) {
+  case DType::f32:
+    return real([a = std::move(a)](Frame &s, int lane) {
+      float v = 0;
+      if (a.on(s, lane)) std::memcpy(&v, a.locate(s, lane), sizeof v);
+      return v;
+    });
+  case DType::b1:
+    return integer([a = std::move(a)](Frame &s, int lane) -> int64_t {
+      return a.on(s, lane) && *a.locate(s, lane) != std::byte(0);
+    });
+  case DType::u8: return integerLoad<uint8_t>(std::move(a));
+  case DType::i8: return integerLoad<int8_t>(std::move(a));
+  case DType::i32: return integerLoad<int32_t>(std::move(a));
+  case DType::i64: break;
+  }
+  return integerLoad<int64_t>(std::move(a));
+}
+
+NodeRef Compiler::castNode(const Cast &c, DType to) {
+  NodeRef x = compile(c.value);
+  bool fromFloat = isFloat(c.value->type.dtype);
+  if (isFloat(to)) {
+    if (fromFloat) return x;
+    return real([x](Frame &s, int l) { return float(x->i(s, l)); });
+  }
+  if (fromFloat) return integer([x, to](Frame &s, int l) { return toInteger(to, x->f(s, l)); });
+  return integer([x, to](Frame &s, int l) { return wrapTo(to, x->i(s, l)); });
+}
+
+NodeRef Compiler::callNode(const Call &c, Type type) {
+  std::vector<NodeRef> args;
+  for (auto &a : c.args) args.push_back(compile(a));
+  const NodeRef &x = args[0];
+  switch (c.fn) {
+  case Intrinsic::Fma:
+    return real([x, y = args[1], z = args[2]](Frame &s, int l) {
+      return std::fma(x->f(s, l), y->f(s, l), z->f(s, l));
+    });
+  case Intrinsic::Dot4:
+    return integer([x, y = args[1], z = args[2]](Frame &s, int l) {
+      int64_t sum = z->i(s, l);
+      for (int k = 0; k < 4; ++k) sum += x->i(s, 4 * l + k) * y->i(s, 4 * l + k);
+      return wrapTo(DType::i32, sum);
+    });
+  case Intrinsic::Abs:
+    if (isFloat(type.dtype)) return real([x](Frame &s, int l) { return std::fabs(x->f(s, l)); });
+    return integer([x, t = type.dtype](Frame &s, int l) {
+      int64_t v = x->i(s, l);
+      return wrapTo(t, v < 0 ? wrappingSub(0, v) : v);
+    });
+  case Intrinsic::Round: return real([x](Frame &s, int l) { return std::nearbyint(x->f(s, l)); });
+  case Intrinsic::Floor: return real([x](Frame &s, int l) { return std::floor(x->f(s, l)); });
+  case Intrinsic::Ceil: return real([x](Frame &s, int l) { return std::ceil(x->f(s, l)); });
+  case Intrinsic::Sqrt: return real([x](Frame &s, int l) { return std::sqrt(x->f(s, l)); });
+  case Intrinsic::Scale2:
+    return real([x, n = args[1]](Frame &s, int l) { return scaledByPowerOfTwo(x->f(s, l), n->f(s, l)); });
+  case Intrinsic::Bits: return integer([x](Frame &s, int l) -> int64_t { return bitsOf(x->f(s, l)); });
+  case Intrinsic::FromBits: return real([x](Frame &s, int l) { return floatOfBits(int32_t(x->i(s, l))); });
+  case Intrinsic::Exp: return fromDouble<std::exp>(x);
+  case Intrinsic::Log: return fromDouble<std::log>(x);
+  case Intrinsic::Tanh: return fromDouble<std::tanh>(x);
+  case Intrinsic::Erf: return fromDouble<std::erf>(x);
+  case Intrinsic::Sin: return fromDouble<std::sin>(x);
+  case Intrinsic::Cos: return fromDouble<std::cos>(x);
+  case Intrinsic::Prefetch: break;
+  }
+  internalError(__FILE_NAME__, __LINE__, "a prefetch has no value");
+}
+
+} // namespace planish::loop
