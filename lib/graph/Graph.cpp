@@ -94,6 +94,7 @@ Result<std::vector<ValueId>> Graph::append(const OpDef &op, Attrs attrs, std::ve
   for (ValueId v : inputs)
     PLANISH_CHECK(v == kAbsent || v.index < valueList.size(), "operand of another graph");
   PLANISH_TRY(checkOperands(op, inputs));
+  if (attrs.empty()) attrs = op.prototype;
   GraphInference context(*this, attrs, inputs, regions);
   auto types = op.infer(context);
   if (!types) return types.error().in(std::string(op.name));

@@ -89,7 +89,8 @@ public:
   template <class T>
   ValueId addConstant(DType dtype, const std::vector<int64_t> &shape, const std::vector<T> &values,
                       std::string name = "");
-  /// Appends a node after type inference, the only way to make one. Names default to made ones.
+  /// Appends a node after type inference, the only way to make one. Empty attributes are
+  /// the operator's defaults; names default to made ones.
   Result<std::vector<ValueId>> append(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs, Loc loc,
                                       std::vector<std::string> names = {}, std::vector<Graph> regions = {});
   void setOutputs(std::vector<ValueId> values);

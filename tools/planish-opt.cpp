@@ -1,0 +1,166 @@
+// planish-opt [FILE]: IR text in, named passes, IR text out; graphs and loop functions alike.
+#include "planish/graph/Text.h"
+#include "planish/loop/Passes.h"
+#include "planish/loop/Text.h"
+#include "planish/loop/Verify.h"
+#include "planish/ops/Ops.h"
+#include "planish/support/Check.h"
+#include "planish/support/Hash.h"
+#include "planish/support/Text.h"
+#include "planish/support/Version.h"
+#include "planish/transform/Passes.h"
+
+#include <CLI/CLI.hpp>
+
+#include <chrono>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+using namespace planish;
+
+namespace {
+
+constexpr int kInternal = 70;
+
+struct Options {
+  std::string file = "-", blobs;
+  std::vector<std::string> passes, printAfter;
+  bool time = false;
+};
+
+int report(const Diagnostic &d) {
+  std::fprintf(stderr, "planish-opt: %s\n", d.text.c_str());
+  return exitCode(d.kind);
+}
+
+void write(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+Result<std::string> textOfFile(const std::string &path) {
+  if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return badInput("cannot read " + path);
+  return std::string(std::istreambuf_iterator<char>(file), {});
+}
+
+/// The constants that a graph's text names by hash: files of a folder, checked against their names.
+Result<graph::Blobs> readBlobs(const std::string &folder) {
+  graph::Blobs blobs;
+  if (folder.empty()) return blobs;
+  std::error_code error;
+  for (const auto &entry : std::filesystem::directory_iterator(folder, error)) {
+    std::string name = entry.path().filename().string();
+    PLANISH_ASSIGN(std::string data, textOfFile(entry.path().string()));
+    auto bytes = std::as_bytes(std::span(data));
+    if (hexOf(hash64(bytes)) == name)
+      blobs[name] = std::make_shared<std::vector<std::byte>>(bytes.begin(), bytes.end());
+  }
+  if (error) return badInput("cannot read folder " + folder + ": " + error.message());
+  return blobs;
+}
+
+template <class Row>
+Result<std::vector<Row>> chosen(std::span<const Row> all, const std::vector<std::string> &names) {
+  std::vector<Row> rows;
+  for (const std::string &name : names) {
+    if (name == "all") {
+      rows.insert(rows.end(), all.begin(), all.end());
+      continue;
+    }
+    auto found = std::ranges::find(all, name, &Row::name);
+    if (found == all.end())
+      return usage("no pass '" + name + "' for this kind of text; it is one of " +
+                   joined(all, [](const Row &r) { return std::string(r.name); }));
+    rows.push_back(*found);
+  }
+  return rows;
+}
+
+Status runGraph(const std::string &text, const Options &o) {
+  PLANISH_ASSIGN(auto rows, chosen(transform::passes(), o.passes));
+  PLANISH_ASSIGN(graph::Blobs blobs, readBlobs(o.blobs));
+  PLANISH_ASSIGN(graph::Graph g, graph::parse(text, ops::allOps(), blobs));
+  PLANISH_TRY(transform::checkGraph(g));
+  transform::PassOptions options;
+  options.printAfter = o.printAfter;
+  options.timing = o.time;
+  options.check = true;
+  options.print = write;
+  options.say = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
+  PLANISH_ASSIGN(g, transform::runPasses(std::move(g), rows, options));
+  write(graph::print(g));
+  return {};
+}
+
+Status verifyAll(const std::vector<loop::FunctionRef> &functions) {
+  for (const loop::FunctionRef &f : functions)
+    if (Status s = loop::verify(*f); !s) return s.error().in("function '" + f->name + "'");
+  return {};
+}
+
+Status runLoop(const std::string &text, const Options &o) {
+  PLANISH_ASSIGN(auto rows, chosen(loop::passes(), o.passes));
+  PLANISH_ASSIGN(std::vector<loop::FunctionRef> functions, loop::parse(text));
+  PLANISH_TRY(verifyAll(functions));
+  for (const loop::PassRow &pass : rows) {
+    auto start = std::chrono::steady_clock::now();
+    for (loop::FunctionRef &f : functions) f = std::make_shared<const loop::Function>(pass.run(*f));
+    std::chrono::duration<double, std::milli> ms = std::chrono::steady_clock::now() - start;
+    if (Status s = verifyAll(functions); !s) return s.error().in("after pass " + std::string(pass.name));
+    if (o.time) std::fprintf(stderr, "%-16s %9.3f ms\n", std::string(pass.name).c_str(), ms.count());
+    if (std::ranges::find(o.printAfter, pass.name) != o.printAfter.end()) write(loop::print(functions));
+  }
+  write(loop::print(functions));
+  return {};
+}
+
+Status runFile(const Options &o) {
+  PLANISH_ASSIGN(std::string text, textOfFile(o.file));
+  return Lexer(text).at("graph") ? runGraph(text, o) : runLoop(text, o);
+}
+
+void listPasses() {
+  for (const transform::PassRow &row : transform::passes())
+    std::printf("graph  %-16s %s\n", std::string(row.name).c_str(), std::string(row.summary).c_str());
+  for (const loop::PassRow &row : loop::passes())
+    std::printf("loop   %-16s %s\n", std::string(row.name).c_str(), std::string(row.summary).c_str());
+}
+
+int run(int argc, char **argv) {
+  CLI::App app("Reads a graph or loop functions as text, runs passes, prints the result.", "planish-opt");
+  app.set_version_flag("--version", std::string("planish-opt ") + kVersion);
+  Options o;
+  bool list = false;
+  app.add_option("file", o.file, "text to read; - is the standard input")->type_name("FILE");
+  app.add_option("--pass", o.passes, "passes to run in this order; all: every one")
+      ->type_name("NAME,...")
+      ->delimiter(',');
+  app.add_option("--print-after", o.printAfter, "print the text after a pass, too")
+      ->type_name("NAME,...")
+      ->delimiter(',');
+  app.add_option("--blobs", o.blobs, "folder of the constants that the text names by hash")->type_name("DIR");
+  app.add_flag("--time", o.time, "one line per pass on stderr");
+  app.add_flag("--list-passes", list, "list the passes in order");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError &e) { return app.exit(e) == 0 ? 0 : exitCode(ErrorKind::Usage); }
+  if (list) {
+    listPasses();
+    return 0;
+  }
+  Status s = runFile(o);
+  return s ? 0 : report(s.error());
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  try {
+    return run(argc, argv);
+  } catch (const std::exception &e) {
+    std::fprintf(stderr, "planish-opt: internal error: %s\n", e.what());
+    return kInternal;
+  }
+}
