@@ -17,10 +17,13 @@ typedef struct signal_word {
   _Atomic uint32_t sleeping;
 } signal_word;
 
-/* One line carries a job to its worker, the other carries back that it is done. Between jobs the worker owns
- * neither; `job` is written only by the holder of `pool.busy` (or of `pool.lock` when there is no user). */
+/* One line carries a job to its worker, the other carries back that it is done. Jobs are numbered. A job
+ * belongs to whoever moves `claimed` to its number: the worker, or the caller when its own part is done and
+ * the worker has not begun, because it sleeps or has no core. Only the owner reads the job, only the holder
+ * of `pool.busy` (or of `pool.lock` when there is no user) writes one, and only when the last one is done. */
 typedef struct worker {
   _Alignas(CACHE_LINE) signal_word go;
+  _Atomic uint32_t claimed;
   planish_kernel_fn kernel; /* NULL: end */
   void *const *buffers;
   const int64_t *scalars;
@@ -50,7 +53,7 @@ static void relax(void) {
 #endif
 }
 
-/* The store must not pass the load after it, nor in wait_change: either the waiter sees the value or the
+/* The store must not pass the load after it, nor in wait_for_change: either the waiter sees the value or the
  * signaller sees the sleeper. Hence sequential consistency. */
 static void set_signal(signal_word *word, uint32_t value) {
   atomic_store(&word->value, value);
@@ -71,22 +74,31 @@ static int spin_for_change(const signal_word *word, uint32_t old) {
   }
 }
 
-static void wait_change(signal_word *word, uint32_t old) {
-  if (spin_for_change(word, old)) return;
-  atomic_store(&word->sleeping, 1);
-  while (atomic_load(&word->value) == old) planish_os_wait_v1(&word->value, old);
-  atomic_store_explicit(&word->sleeping, 0, memory_order_relaxed);
+/* Waits until the word is no longer `old`; its new value. */
+static uint32_t wait_for_change(signal_word *word, uint32_t old) {
+  if (!spin_for_change(word, old)) {
+    atomic_store(&word->sleeping, 1);
+    while (atomic_load(&word->value) == old) planish_os_wait_v1(&word->value, old);
+    atomic_store_explicit(&word->sleeping, 0, memory_order_relaxed);
+  }
+  return atomic_load_explicit(&word->value, memory_order_acquire);
+}
+
+static int claim(worker *from, uint32_t job) {
+  uint32_t last = job - 1;
+  return atomic_compare_exchange_strong_explicit(&from->claimed, &last, job, memory_order_acq_rel,
+                                                 memory_order_relaxed);
 }
 
 static void *work(void *argument) {
   worker *self = argument;
-  uint32_t seen = 0;
+  uint32_t job = 0;
   for (;;) {
-    wait_change(&self->go, seen);
-    ++seen;
+    job = wait_for_change(&self->go, job);
+    if (!claim(self, job)) continue;
     if (!self->kernel) return NULL;
     self->kernel(self->buffers, self->scalars, self->begin, self->end);
-    set_signal(&self->done, seen);
+    set_signal(&self->done, job);
   }
 }
 
@@ -144,6 +156,7 @@ static int start_workers(uint32_t wanted) {
     worker *next = &pool.workers[pool.running];
     atomic_store(&next->go.value, 0);
     atomic_store(&next->go.sleeping, 0);
+    atomic_store(&next->claimed, 0);
     atomic_store(&next->done.value, 0);
     atomic_store(&next->done.sleeping, 0);
     if (planish_os_start_v1(&next->thread, work, next) != 0) return 1;
@@ -175,6 +188,17 @@ PLANISH_ONE void planish_pool_release_v1(void) {
   unlock_pool();
 }
 
+/* Runs the present job of `from` if its worker has not begun, else waits for it. */
+static void finish_job(worker *from) {
+  const uint32_t job = atomic_load_explicit(&from->go.value, memory_order_relaxed);
+  if (claim(from, job)) {
+    from->kernel(from->buffers, from->scalars, from->begin, from->end);
+    return;
+  }
+  for (uint32_t done = atomic_load_explicit(&from->done.value, memory_order_acquire); done != job;)
+    done = wait_for_change(&from->done, done);
+}
+
 PLANISH_ONE int planish_pool_run_v1(uint32_t threads, planish_kernel_fn kernel, void *const *buffers,
                                     const int64_t *scalars, int64_t tasks) {
   const int64_t parts = tasks < (int64_t)threads ? tasks : (int64_t)threads;
@@ -186,11 +210,7 @@ PLANISH_ONE int planish_pool_run_v1(uint32_t threads, planish_kernel_fn kernel, 
     set_job(&pool.workers[part - 1], kernel, buffers, scalars, tasks * part / parts,
             tasks * (part + 1) / parts);
   kernel(buffers, scalars, 0, tasks / parts);
-  for (int64_t part = 1; part < parts; ++part) {
-    worker *w = &pool.workers[part - 1];
-    const uint32_t job = atomic_load_explicit(&w->go.value, memory_order_relaxed);
-    wait_change(&w->done, job - 1);
-  }
+  for (int64_t part = 1; part < parts; ++part) finish_job(&pool.workers[part - 1]);
   atomic_store_explicit(&pool.busy, 0, memory_order_release);
   return 1;
 }

@@ -1,11 +1,13 @@
 """What the embedded runtime asks of the device's libc: nothing that is not listed here, for every machine."""
 
 import os
+import platform
 import shutil
 import subprocess
 from pathlib import Path
 
 import pytest
+from conftest import ROOT
 
 LIBC = {
     "aligned_alloc", "clock_gettime", "free", "getauxval", "getpid", "pthread_create", "pthread_join",
@@ -14,7 +16,9 @@ LIBC = {
 # What a compiler may write instead of a loop.
 IMPLIED = {"memcpy", "memset"}
 
-NM = shutil.which("llvm-nm-19") or shutil.which("llvm-nm", path="/usr/lib/llvm-19/bin")
+LLVM = os.pathsep.join(["/usr/lib/llvm-19/bin", os.environ["PATH"]])
+NM = shutil.which("llvm-nm", path=LLVM)
+CLANG = shutil.which("clang", path=LLVM)
 FOLDER = Path(os.environ["PLANISH_BIN"]).parent / "runtime"
 
 
@@ -38,3 +42,35 @@ def test_every_shared_name_carries_the_version(machine):
     names = symbols(machine, "--defined-only", "--extern-only")
     assert {"planish_launch_v1", "planish_api_v1"} <= names
     assert {name for name in names if not name.endswith("_v1")} == set()
+
+
+MACHINES = {
+    "x86_64": ("x86_64-unknown-linux-gnu", [], "cc", [] if platform.machine() == "x86_64" else ["qemu-x86_64"]),
+    "aarch64": ("aarch64-unknown-linux-gnu", ["-mno-outline-atomics"], "aarch64-linux-gnu-gcc",
+                ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"]),
+}
+
+
+@pytest.mark.parametrize("machine", MACHINES)
+def test_makes_a_library_without_headers_or_libraries_of_the_target(machine, tmp_path):
+    """As compile-model does: model and runtime are linked with nothing else, and a C program runs the result."""
+    triple, flags, cc, emulator = MACHINES[machine]
+    tools = [shutil.which(cc), *(shutil.which(tool) for tool in emulator[:1])]
+    if not CLANG or None in tools or not shutil.which("ld.lld", path=LLVM):
+        pytest.skip("clang 19, lld 19, the cross compiler or the emulator is missing")
+    module = FOLDER / f"runtime-{machine}.bc"
+    objects = [tmp_path / "model.o", tmp_path / "runtime.o"]
+    common = [CLANG, f"--target={triple}", *flags, "-O2", "-fPIC", "-c"]
+    subprocess.run([*common, "-std=c11", "-ffreestanding", "-nostdlibinc", "-DPLANISH_RUNTIME_BUILD", "-I",
+                    ROOT / "runtime/include", ROOT / "test/support/handmade.c", "-o", objects[0]], check=True)
+    subprocess.run([*common, module, "-o", objects[1]], check=True)
+    library = tmp_path / "libhandmade.so"
+    subprocess.run([shutil.which("ld.lld", path=LLVM), "-shared", *objects, "-o", library], check=True)
+    assert library.stat().st_size < 50_000
+    exported = subprocess.run([NM, "--dynamic", "--defined-only", "--format=just-symbols", library], check=True,
+                              capture_output=True, text=True)
+    assert exported.stdout.split() == ["planish_query"]
+    subprocess.run([cc, "-std=c11", "-I", ROOT / "runtime/include", ROOT / "examples/c/run.c", "-ldl", "-o",
+                    tmp_path / "run"], check=True)
+    done = subprocess.run([*emulator, tmp_path / "run", library], check=True, capture_output=True, text=True)
+    assert done.stdout == "scaled: 1x3x4x5 0 0 0 0\nsize:\n"

@@ -143,6 +143,15 @@ TEST(PoolTest, workersWakeFromSleep) {
   testSystem().cores = 4;
 }
 
+TEST(PoolTest, doesNotWaitForWorkersThatGetNoCore) {
+  AddModel add;
+  testSystem().holdWorkers = true;
+  Instance net(add.model, 4);
+  for (uint32_t i = 0; i < 5; ++i) EXPECT_EQ(checkAdd(net, 100 + i, i), "");
+  testSystem().holdWorkers = false;
+  for (uint32_t i = 0; i < 50; ++i) EXPECT_EQ(checkAdd(net, 100 + i, i), "");
+}
+
 TEST(PoolTest, concurrentInstancesAreIndependent) {
   const uint32_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));

@@ -9,6 +9,18 @@ extern "C" {
 
 extern const planish_api planish_api_v1;
 
+struct Start {
+  void *(*body)(void *);
+  void *argument;
+};
+
+static void *begin(void *start) {
+  const Start copy = *static_cast<Start *>(start);
+  delete static_cast<Start *>(start);
+  while (planish::test::testSystem().holdWorkers) sched_yield();
+  return copy.body(copy.argument);
+}
+
 // Strong definitions: the runtime's own are weak.
 void *planish_os_allocate_v1(uint64_t bytes) {
   ++planish::test::testSystem().allocations;
@@ -24,7 +36,7 @@ uint32_t planish_os_cores_v1(void) { return planish::test::testSystem().cores; }
 int planish_os_start_v1(planish_os_thread *thread, void *(*body)(void *), void *argument) {
   if (planish::test::testSystem().threadsLeft-- <= 0) return 11;
   ++planish::test::testSystem().threadsRunning;
-  return pthread_create(&thread->handle, nullptr, body, argument);
+  return pthread_create(&thread->handle, nullptr, begin, new Start{body, argument});
 }
 
 void planish_os_join_v1(planish_os_thread *thread) {

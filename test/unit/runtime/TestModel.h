@@ -32,6 +32,7 @@ struct System {
   std::atomic<bool> refuseMemory{false};
   std::atomic<int> threadsLeft{1 << 30}; ///< starts of threads that will still succeed
   std::atomic<int> threadsRunning{0};    ///< started and not joined
+  std::atomic<bool> holdWorkers{false};  ///< new threads wait before they do anything
   std::atomic<uint32_t> cores{4};
 };
 System &testSystem();
