@@ -1,4 +1,5 @@
 #include "Printer.h"
+#include "../Operands.h"
 
 #include "Scalarize.h"
 
@@ -184,19 +185,7 @@ void Printer::share(const Expr &e) {
   std::vector<Expr> order;  // operands first
   std::function<void(const Expr &)> count = [&](const Expr &x) {
     if (!x || isLeaf(x) || ++uses[x.get()] > 1) return;
-    match(
-        x, [](const IntImm &) {}, [](const FloatImm &) {}, [](const VarRef &) {},
-        [&](const Binary &n) { count(n.a), count(n.b); },
-        [&](const Select &n) { count(n.cond), count(n.a), count(n.b); },
-        [&](const Cast &n) { count(n.value); },
-        [&](const Load &n) {
-          for (const Expr &i : n.indices) count(i);
-          count(n.mask);
-        },
-        [&](const Call &n) {
-          for (const Expr &a : n.args) count(a);
-        },
-        [&](const Ramp &) {}, [&](const Broadcast &n) { count(n.value); });
+    if (!as<Ramp>(x)) eachOperand(x, count);
     order.push_back(x);
   };
   count(e);
@@ -334,7 +323,7 @@ bool Printer::nativeValue(const Expr &e, int lanes) const {
   auto go = [&](const Expr &x) { return nativeValue(x, lanes); };
   if (e->type.lanes == 1) {
     bool vector = false;  // a scalar of four-lane operands
-    walk(e, [&](const Expr &x) { vector |= x->type.lanes > 1; });
+    eachNode(e, [&](const Expr &x) { vector |= x->type.lanes > 1; });
     return !vector;
   }
   DType t = e->type.dtype;

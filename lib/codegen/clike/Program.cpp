@@ -1,4 +1,5 @@
 // Kernels and whole programs as source files.
+#include "../Operands.h"
 #include "Printer.h"
 
 #include "planish/support/Check.h"
@@ -16,7 +17,7 @@ using namespace loop;
 Status printable(const Function &f) {
   Status status;
   walkExprs(f.body, [&](const Expr &e) {
-    walk(e, [&](const Expr &x) {
+    eachNode(e, [&](const Expr &x) {
       auto *c = as<Call>(x);
       if (c && c->fn >= Intrinsic::Exp && c->fn != Intrinsic::Prefetch)
         status = failed("kernel " + f.name + ": " + std::string(nameOf(c->fn)) +

@@ -1,4 +1,5 @@
 #include "Scalarize.h"
+#include "../Operands.h"
 
 #include "planish/loop/Rewrite.h"
 #include "planish/support/Check.h"
@@ -31,7 +32,7 @@ private:
   Expr rewritten(const Expr &e) {
     if (!e) return e;
     bool vector = false;
-    walk(e, [&](const Expr &x) { vector |= x->type.lanes > 1; });
+    eachNode(e, [&](const Expr &x) { vector |= x->type.lanes > 1; });
     if (!vector) return e;
     auto key = std::make_pair(e.get(), static_cast<const ExprNode *>(nullptr));
     if (auto it = seen.find(key); it != seen.end()) return it->second;
@@ -149,7 +150,7 @@ private:
   static bool reads(const Store &t) {
     bool found = false;
     auto look = [&](const Expr &e) {
-      walk(e, [&](const Expr &x) {
+      eachNode(e, [&](const Expr &x) {
         auto *l = as<Load>(x);
         if (!l || l->buffer != t.buffer) return;
         for (size_t d = 0; d < l->indices.size(); ++d) found |= !equal(l->indices[d], t.indices[d]);

@@ -1,4 +1,5 @@
 #include "Access.h"
+#include "../Operands.h"
 
 #include <algorithm>
 #include <optional>
@@ -66,7 +67,7 @@ std::optional<LaneForm> laneForm(const Expr &e) {
 /// Nothing below reads memory or may trap, so evaluating it when its guard is false is harmless.
 bool mayRunEarly(const Expr &e) {
   bool early = true;
-  walk(e, [&](const Expr &x) {
+  eachNode(e, [&](const Expr &x) {
     if (as<Load>(x)) early = false;
     auto *b = as<Binary>(x);
     if (!b || (b->op != BinaryOp::FloorDiv && b->op != BinaryOp::FloorMod)) return;
@@ -97,7 +98,7 @@ int TermTable::factorOf(const Expr &e) {
   for (size_t i = 0; i < factors.size(); ++i)
     if (!factors[i].var && equal(factors[i].expr, e)) return it->second = int(i);
   Factor f{e, nullptr, {}, mayRunEarly(e)};
-  walk(e, [&](const Expr &x) {
+  eachNode(e, [&](const Expr &x) {
     if (auto *v = as<VarRef>(x); v && std::ranges::find(f.mentions, v->var.get()) == f.mentions.end())
       f.mentions.push_back(v->var.get());
   });

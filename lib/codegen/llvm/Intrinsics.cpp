@@ -28,7 +28,8 @@ Value *Emitter::intrinsic(const Call &c, Type t) {
     if (isFloat(t.dtype)) return unary(llvm::Intrinsic::fabs);
     return b.CreateBinaryIntrinsic(llvm::Intrinsic::abs, a[0], b.getFalse());
   case Intrinsic::Scale2: return scale2(a[0], a[1], t.lanes);
-  case Intrinsic::Bits: return b.CreateBitCast(a[0], type(t));
+  case Intrinsic::Bits:
+  case Intrinsic::FromBits: return b.CreateBitCast(a[0], type(t));
   default: PLANISH_CHECK(false, "intrinsic " + std::string(nameOf(c.fn)) + " needs legalization");
   }
 }

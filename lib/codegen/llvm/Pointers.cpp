@@ -1,4 +1,5 @@
 // Streams and the pointer tree (see Emitter.h).
+#include "../Operands.h"
 #include "Emitter.h"
 
 #include "planish/support/Check.h"
@@ -39,7 +40,7 @@ const std::vector<Emitter::Stream> &Emitter::streams(const Stmt &s) {
     put(x);
   };
   auto expr = [&](const Expr &e) {
-    walk(e, [&](const Expr &x) {
+    eachNode(e, [&](const Expr &x) {
       if (auto *l = as<Load>(x)) access(accessOf(l, l->buffer, l->indices, x->type.lanes));
     });
   };
