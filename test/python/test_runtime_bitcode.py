@@ -61,7 +61,7 @@ def test_makes_a_library_without_headers_or_libraries_of_the_target(machine, tmp
     module = FOLDER / f"runtime-{machine}.bc"
     objects = [tmp_path / "model.o", tmp_path / "runtime.o"]
     common = [CLANG, f"--target={triple}", *flags, "-O2", "-fPIC", "-c"]
-    subprocess.run([*common, "-std=c11", "-ffreestanding", "-nostdlibinc", "-DPLANISH_RUNTIME_BUILD", "-I",
+    subprocess.run([*common, "-std=c11", "-ffreestanding", "-nostdlibinc", "-fvisibility=hidden", "-I",
                     ROOT / "runtime/include", ROOT / "test/support/handmade.c", "-o", objects[0]], check=True)
     subprocess.run([*common, module, "-o", objects[1]], check=True)
     library = tmp_path / "libhandmade.so"
@@ -74,3 +74,40 @@ def test_makes_a_library_without_headers_or_libraries_of_the_target(machine, tmp
                     tmp_path / "run"], check=True)
     done = subprocess.run([*emulator, tmp_path / "run", library], check=True, capture_output=True, text=True)
     assert done.stdout == "scaled: 1x3x4x5 0 0 0 0\nsize:\n"
+
+
+TWO_MODELS = """
+#include "planish/runtime.h"
+#include <stdio.h>
+extern const planish_model first_model, second_model;
+int main(void) {
+  planish_instance *net;
+  if (first_model.api != second_model.api) return 2; /* one copy of the runtime, so one pool of threads */
+  if (planish_create(&first_model, NULL, &net)) return 3;
+  planish_destroy(net);
+  if (planish_run(NULL) != PLANISH_INVALID_ARGUMENT) return 4;
+  return puts(planish_error()) < 0;
+}
+"""
+
+
+def test_several_static_models_link_into_one_program(tmp_path):
+    """Each brings a copy of the runtime; the program keeps one."""
+    if not CLANG:
+        pytest.skip("clang 19 is missing")
+    runtime = FOLDER / "runtime-x86_64.bc"
+    archives = []
+    for name in ("first", "second"):
+        subprocess.run([CLANG, "-O2", "-fPIC", "-c", runtime, "-Wno-override-module", "-o", tmp_path / "runtime.o"],
+                       check=True)
+        subprocess.run([CLANG, "-std=c11", "-O2", "-fPIC", "-c", f"-DHANDMADE_STATIC={name}_model", "-I",
+                        ROOT / "runtime/include", ROOT / "test/support/handmade.c", "-o", tmp_path / "model.o"],
+                       check=True)
+        archives.append(tmp_path / f"lib{name}.a")
+        subprocess.run([shutil.which("llvm-ar", path=LLVM), "rcs", archives[-1], tmp_path / "model.o",
+                        tmp_path / "runtime.o"], check=True)
+    (tmp_path / "main.c").write_text(TWO_MODELS)
+    subprocess.run(["cc", "-std=c11", "-I", ROOT / "runtime/include", tmp_path / "main.c", *archives, "-pthread", "-o",
+                    tmp_path / "main"], check=True)
+    done = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True)
+    assert done.stdout == "planish_run: instance must not be null\n"

@@ -13,6 +13,13 @@
 #ifndef HANDMADE_ABI
 #define HANDMADE_ABI PLANISH_ABI
 #endif
+/* With HANDMADE_STATIC=<name>_model the model is for static linking under that name. */
+#ifdef HANDMADE_STATIC
+extern const planish_model HANDMADE_STATIC;
+#define HANDMADE_MODEL HANDMADE_STATIC
+#else
+#define HANDMADE_MODEL model
+#endif
 
 enum { kChannels = 3, kPixels = 20, kImage = kChannels * kPixels };
 
@@ -73,7 +80,7 @@ static const planish_value_info values[] = {{"hidden",
                                              0}};
 static const char *const failures[] = {"offset 13 is not allowed"};
 
-static const planish_model model = {
+const planish_model HANDMADE_MODEL = {
     .abi = HANDMADE_ABI,
     .architecture = HANDMADE_FEATURES ? PLANISH_ARCH_X86_64 : PLANISH_ARCH_ANY,
     .features = HANDMADE_FEATURES,
@@ -97,6 +104,8 @@ static const planish_model model = {
     .n_failures = 1,
 };
 
+#ifndef HANDMADE_STATIC
 __attribute__((visibility("default"))) const planish_model *planish_query(uint32_t abi) {
-  return abi == HANDMADE_ABI ? &model : NULL;
+  return abi == HANDMADE_ABI ? &HANDMADE_MODEL : NULL;
 }
+#endif
