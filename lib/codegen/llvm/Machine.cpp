@@ -67,15 +67,16 @@ Result<std::unique_ptr<llvm::TargetMachine>> targetMachine(const Target &target)
   const llvm::Target *found = llvm::TargetRegistry::lookupTarget(triple, error);
   if (!found)
     return unsupported("target " + target.name + ": LLVM does not know the triple '" + triple + "'");
+  std::unique_ptr<llvm::MCSubtargetInfo> plain(found->createMCSubtargetInfo(triple, "", ""));
+  if (!target.cpu.empty() && !plain->isCPUStringValid(target.cpu))
+    return unsupported("target " + target.name + ": LLVM does not know the CPU '" + target.cpu + "' of " +
+                       triple);
   llvm::TargetOptions options;
   options.AllowFPOpFusion = llvm::FPOpFusion::Strict;
   std::unique_ptr<llvm::TargetMachine> machine(
       found->createTargetMachine(triple, target.cpu, featureText(target), options, llvm::Reloc::PIC_,
                                  std::nullopt, llvm::CodeGenOptLevel::Default));
   if (!machine) return unsupported("target " + target.name + ": LLVM makes no code for '" + triple + "'");
-  if (!target.cpu.empty() && !machine->getMCSubtargetInfo()->isCPUStringValid(target.cpu))
-    return unsupported("target " + target.name + ": LLVM does not know the CPU '" + target.cpu + "' of " +
-                       triple);
   return machine;
 }
 
