@@ -188,9 +188,11 @@ const Term *termLike(const Affine &a, const std::vector<Expr> &factors) {
   return nullptr;
 }
 
-/// k*X - k*D*(X div D) becomes k*(X mod D): one such pattern of `a`, or false.
+/// k*X - k*D*(X div D) becomes k*(X mod D): one such pattern of the sorted `a`, or false. Which one does
+/// not depend on how the sum came about; small divisors come first, since X may hold larger ones.
 bool recombineOne(Affine &a) {
-  for (const Term &t : a.terms)
+  for (size_t n = a.terms.size(); n-- > 0;) {
+    const Term t = a.terms[n];
     for (size_t i = 0; i < t.factors.size(); ++i) {
       auto *b = as<Binary>(t.factors[i]);
       if (!b || b->op != FloorDiv) continue;
@@ -216,6 +218,7 @@ bool recombineOne(Affine &a) {
       addTerm(a, modulo.factors, modulo.coefficient);
       return true;
     }
+  }
   return false;
 }
 
@@ -328,9 +331,9 @@ bool equal(const Affine &a, const Affine &b) {
 
 Expr toExpr(const Affine &given) {
   Affine a = given;
-  if (hasDivision(a))
-    while (recombineOne(a)) {}
   std::stable_sort(a.terms.begin(), a.terms.end(), before);
+  if (hasDivision(a))
+    while (recombineOne(a)) std::stable_sort(a.terms.begin(), a.terms.end(), before);
   Expr r;
   bool constantLeads = a.constant > 0 && (a.terms.empty() || a.terms[0].coefficient < 0);
   if (constantLeads) r = imm(a.constant);

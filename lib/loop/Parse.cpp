@@ -36,11 +36,15 @@ constexpr std::array<OperatorRow, 11> kOperators{{
 }};
 constexpr int kRanks = 5;
 
-std::optional<int> positive(std::string_view digits) {
-  int v = 0;
+std::optional<int64_t> integerOf(std::string_view digits) {
+  int64_t v = 0;
   auto end = digits.data() + digits.size();
-  if (std::from_chars(digits.data(), end, v).ptr != end || v < 1 || v > kMaxLanes) return std::nullopt;
-  return v;
+  auto [rest, problem] = std::from_chars(digits.data(), end, v);
+  return rest == end && problem == std::errc() ? std::optional(v) : std::nullopt;
+}
+std::optional<int> positive(std::string_view digits) {
+  auto v = integerOf(digits);
+  return v && *v >= 1 && *v <= kMaxLanes ? std::optional(int(*v)) : std::nullopt;
 }
 
 std::optional<Type> typeNamed(std::string_view name) {
@@ -153,13 +157,10 @@ private:
 
   Result<int64_t> signedInteger() {
     std::string sign = lex.accept("-") ? "-" : "";
-    std::string text = sign + lex.peek().text;
-    int64_t v = 0;
-    if (lex.peek().kind != TokenKind::Integer ||
-        std::from_chars(text.data(), text.data() + text.size(), v).ptr != text.data() + text.size())
-      return lex.error("an integer of 64 bits");
+    auto v = integerOf(sign + lex.peek().text);
+    if (lex.peek().kind != TokenKind::Integer || !v) return lex.error("an integer of 64 bits");
     lex.next();
-    return v;
+    return *v;
   }
 
   Result<std::vector<Expr>> sizes(std::string_view open, std::string_view close) {
@@ -460,9 +461,9 @@ private:
     int64_t integer = 0;
     double real = 0;
     if (number.kind == TokenKind::Integer) {
-      std::string text = (minus ? "-" : "") + number.text;
-      if (std::from_chars(text.data(), text.data() + text.size(), integer).ptr != text.data() + text.size())
-        return lex.error("an integer of 64 bits");
+      auto value = integerOf((minus ? "-" : "") + number.text);
+      if (!value) return lex.error("an integer of 64 bits");
+      integer = *value;
       lex.next();
     } else {
       PLANISH_ASSIGN(real, lex.number());

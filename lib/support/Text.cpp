@@ -118,7 +118,8 @@ Result<std::string> Lexer::string() {
 Result<int64_t> Lexer::integer() {
   int64_t v = 0;
   const char *end = current.text.data() + current.text.size();
-  if (current.kind != TokenKind::Integer || std::from_chars(current.text.data(), end, v).ptr != end)
+  auto [rest, problem] = std::from_chars(current.text.data(), end, v);
+  if (current.kind != TokenKind::Integer || rest != end || problem != std::errc())
     return error("an integer of 64 bits");
   advance();
   return v;
