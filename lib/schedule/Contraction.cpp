@@ -116,7 +116,6 @@ Axis takeDepth(const Kernel &k, Roles &r) {
 /// Everything about sizes that the choice of knobs needs.
 struct Sizes {
   int64_t lanes, vectors, pixels, depth, terms;  // terms: products per output
-  bool rowsFixed;                                // the tiled row has a constant extent, or no guards
 };
 
 Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
@@ -128,7 +127,6 @@ Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
   auto columns = k.constantExtent(r.vector);
   s.vectors = columns ? (*columns + s.lanes - 1) / s.lanes : 1;
   s.pixels = r.rows.empty() ? 1 : k.upperExtent(r.rows.back());
-  s.rowsFixed = !r.rows.empty() && (k.constantExtent(r.rows.back()) || !k.guarded(r.rows.back()));
   s.depth = 1;
   s.terms = 1;
   for (const Axis &a : k.reduceAxes()) s.terms *= std::max<int64_t>(k.upperExtent(a), 1);
@@ -155,10 +153,10 @@ double tileCost(const Sizes &s, int64_t vectors, int64_t pixels) {
 std::pair<int64_t, int64_t> bestTile(const Sizes &s, const Target &t) {
   std::pair<int64_t, int64_t> best{1, 1};
   double bestCost = INFINITY;
-  int64_t most = s.rowsFixed ? 14 : 1;
+  int64_t most = std::min<int64_t>(s.pixels, 14);
   for (int64_t v = 1; v <= (most == 1 ? 8 : 4); ++v)
     for (int64_t p = 1; p <= most; ++p) {
-      if (v > s.vectors || p > s.pixels || v * p + v + 1 > t.registers) continue;
+      if (v > s.vectors || p > s.pixels || v * p + v + 1 > std::min(t.registers, 31)) continue;
       // Copies of the body for tails cost code, not time; near ties go to the tile that divides.
       double cost = tileCost(s, v, p) * (s.pixels % p ? 1.01 : 1) * (s.vectors % v ? 1.01 : 1);
       if (cost < bestCost) {
@@ -190,7 +188,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   outer.push_back(group);
   outer.insert(outer.end(), r.columns.begin(), r.columns.end());
   Axis tile, p;
-  if (s.rowsFixed) {
+  if (!r.rows.empty()) {
     std::tie(tile, p) =
         k.split(r.rows.back(), std::min(knob(c, "pixels"), std::max<int64_t>(s.pixels, 1)), "t", "p");
     r.rows.back() = tile;
@@ -225,7 +223,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
     if (a) k.mark(a, LoopKind::Unrolled);
   k.mark(v, LoopKind::Vectorized);
   if (n) k.partition(group);
-  if (tile && k.constantExtent(tile)) k.partition(tile);
+  if (tile) k.partition(tile);
   if (!r.taps.empty()) k.peel(r.taps.back());
   if (quad) k.tensorize(quad);
   if (deepTail)

@@ -25,6 +25,7 @@ struct Nest {
     Ranges ranges;                 // of the fresh loop variables
     std::map<Var, Expr> extents;   // axes that are shorter in this copy
     std::vector<Expr> where;       // reduction guards not yet turned into loop bounds
+    std::vector<Expr> stores;      // guards of the output domain
     Buffer acc;                    // the tile: one element per space axis (and lane axis) inside it
     Buffer total;                  // the merged sums, where there are lane axes
     Expr lhs, rhs;
@@ -36,6 +37,7 @@ struct Nest {
     bool tail = false;      // the last, shorter block
     bool oneByOne = false;  // a tail of symbolic size: its elements one at a time
     bool interior = false;  // every guard holds
+    std::vector<Expr> proven{};  // guards that hold by the choice of symbolic bounds
     bool single() const {
       auto b = constantOf(begin), e = constantOf(end);
       return b && e && *e - *b == 1;
@@ -131,18 +133,70 @@ struct Nest {
   Env bind(const AxisInfo &a, const Env &env, const Copy &c, const Expr &value) const {
     Env e = env;
     e.subst[a.var] = value;
+    for (auto *guards : {&e.where, &e.stores})
+      std::erase_if(*guards, [&](const Expr &g) {
+        return std::any_of(c.proven.begin(), c.proven.end(),
+                           [&](const Expr &p) { return p.get() == g.get(); });
+      });
     if (c.tail) e.extents[a.inner] = imm(*constantOf(extent(k.info(a.splitOf), env)) % a.factor);
     return e;
+  }
+
+  /// Cuts [0, count) where guards begin and cease to hold: iterations that may lack some at the low
+  /// end, those that lack none, those that may lack some at the high end.
+  std::vector<Copy> symbolicPartition(const AxisInfo &a, const Env &env, const Expr &count) const {
+    Expr lo, hi;
+    std::vector<Expr> rising, falling;
+    for (const auto *guards : {&env.where, &env.stores})
+      for (const Expr &g : *guards) {
+        if (!dependsOn(g, a.var) || range(g, env).lo >= 0) continue;
+        Affine f = affine(leastOf(g, a.var, env)), c = f.coefficientOf(a.var);
+        Expr rest = toExpr(f.without(a.var));
+        if (!c.isConstant() || c.constant == 0 || dependsOn(rest, a.var) || mentionsAxes(rest)) continue;
+        if (c.constant > 0) {
+          Expr from = ceilDiv(imm(0) - rest, c.constant);
+          lo = lo ? max(lo, from) : from;
+          rising.push_back(g);
+        } else {
+          Expr to = floorDiv(rest, imm(-c.constant)) + 1;
+          hi = hi ? min(hi, to) : to;
+          falling.push_back(g);
+        }
+      }
+    auto within = [&](const Expr &e) { return simplify(min(max(e, imm(0)), count), env.ranges); };
+    Expr low = lo ? within(lo) : imm(0), high = hi ? within(hi) : count;
+    std::vector<Copy> r;
+    if (lo)
+      r.push_back({imm(0), hi ? simplify(min(low, high), env.ranges) : low, false, false, false, falling});
+    r.push_back({low, high, false, false, true, rising});
+    r.back().proven.insert(r.back().proven.end(), falling.begin(), falling.end());
+    if (hi) r.push_back({high, count});
+    return r;
+  }
+
+  /// A guard with every axis inside `v` at the end that makes it least.
+  Expr leastOf(const Expr &guard, const Axis &v, const Env &env) const {
+    Expr e = substitute(guard, env.subst);
+    for (const AxisInfo &b : k.axes) {
+      if (b.var == v || env.subst.count(b.var) || !dependsOn(e, b.var)) continue;
+      Affine c = affine(e).coefficientOf(b.var);
+      if (c.isConstant()) e = substitute(e, {{b.var, c.constant > 0 ? imm(0) : extent(b, env) - 1}});
+    }
+    return e;
+  }
+  bool mentionsAxes(const Expr &e) const {
+    return std::any_of(k.axes.begin(), k.axes.end(), [&](const AxisInfo &b) { return dependsOn(e, b.var); });
   }
 
   std::vector<Copy> copies(const AxisInfo &a, const Env &env, bool peel) const {
     Expr n = extent(a, env), whole = a.segment ? extent(k.info(a.splitOf), env) : imm(0);
     auto count = constantOf(n), size = constantOf(whole);
-    if (!size) {
-      Expr full = floorDiv(whole, imm(a.factor));
-      return {{imm(0), full}, {full, n, false, true}};
+    if (!size || !count) {
+      Expr full = size ? n : floorDiv(whole, imm(a.factor));
+      std::vector<Copy> r = a.partition ? symbolicPartition(a, env, full) : std::vector<Copy>{{imm(0), full}};
+      if (!size) r.push_back({full, n, false, true});
+      return r;
     }
-    if (!count) return {{imm(0), n}};
     bool rest = *size % a.factor;
     std::vector<Copy> r;
     if (!a.partition && !peel) {
@@ -153,7 +207,7 @@ struct Nest {
     for (int64_t t = 0; t < *count; ++t) {
       Copy c{imm(t), imm(t + 1), rest && t == *count - 1};
       Env e = bind(a, env, c, imm(t));
-      c.interior = !peel && !c.tail && provable(k.def.where, a.var, e) && provable(k.storeGuards, a.var, e);
+      c.interior = !peel && !c.tail && provable(e.where, a.var, e) && provable(e.stores, a.var, e);
       if (c.interior && !r.empty() && r.back().interior) r.back().end = c.end;
       else r.push_back(c);
     }
@@ -173,7 +227,10 @@ struct Nest {
       Stmt s = body(bind(a, env, c, c.begin));
       return a.kind == LoopKind::Parallel ? loop::loop(v, c.begin, c.end, a.kind, s) : s;
     }
-    Env e = bind(a, env, c, use(v));
+    // At most one iteration: its number is known even if it may not happen.
+    bool known = !begin && !end && !c.oneByOne && constantOf(c.begin) &&
+                 rangeOf(c.end, env.ranges).hi - *constantOf(c.begin) == 1;
+    Env e = bind(a, env, c, known ? c.begin : use(v));
     e.ranges[v] = {rangeOf(c.begin, env.ranges).lo, std::max<int64_t>(rangeOf(c.end, env.ranges).hi - 1, 0)};
     Expr lo = begin ? max(begin, c.begin) : c.begin, hi = end ? min(end, c.end) : c.end;
     lo = simplify(lo, env.ranges);
@@ -300,7 +357,7 @@ struct Nest {
   /// A lane beyond the tail of an output axis, or of a lane axis, must not read memory; packed
   /// operands are padded.
   Expr masked(const Expr &e, const Env &env, bool reducing) const {
-    std::vector<Expr> guards = k.storeGuards;
+    std::vector<Expr> guards = env.stores;
     if (reducing)
       for (const Expr &g : env.where)
         if (onLanes(g)) guards.push_back(g);
@@ -332,7 +389,7 @@ struct Nest {
     if (sum) all[k.def.sum] = sum;
     std::vector<Expr> to;
     for (const Expr &i : k.def.outIndices) to.push_back(substitute(i, env.subst));
-    return guarded(condition(k.storeGuards, env), store(k.def.out, to, substitute(k.def.value, all)));
+    return guarded(condition(env.stores, env), store(k.def.out, to, substitute(k.def.value, all)));
   }
 
   Stmt leaf(const Env &env, Phase phase) const {
@@ -413,6 +470,7 @@ Kernel::Lowered Kernel::materialize() const {
   Nest nest{k};
   Nest::Env env;
   env.where = k.def.where;
+  env.stores = k.storeGuards;
   env.lhs = k.def.lhs;
   env.rhs = k.def.rhs;
   out.function = {def.name, params, def.scalars, nest.build(0, env, Nest::Phase::Outer)};

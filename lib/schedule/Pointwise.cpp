@@ -56,6 +56,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
     k.mark(u, LoopKind::Unrolled);
   } else {
     std::tie(block, v) = k.split(lane, lanes, "t", "v", t.maskedMemory ? Tail::Guard : Tail::Segment);
+    k.partition(block);
   }
   k.mark(v, LoopKind::Vectorized);
   outer.push_back(block);

@@ -29,16 +29,6 @@ Axis vectorAxis(const Kernel &k) {
 
 bool matches(const Kernel &k, const Target &) { return k.reduces() && vectorAxis(k); }
 
-/// A tap may be unrolled if its guards meet only space axes that can be partitioned.
-bool unrollable(const Kernel &k, const Axis &tap) {
-  if (!k.constantExtent(tap)) return false;
-  for (const Expr &g : k.compute().where)
-    if (dependsOn(g, tap))
-      for (const Axis &s : k.spaceAxes())
-        if (dependsOn(g, s) && !k.constantExtent(s)) return false;
-  return true;
-}
-
 constexpr int64_t kUnrolledTaps = 9;   // of several axes together
 constexpr int64_t kUnrolledRow = 16;   // of the innermost axis
 
@@ -60,7 +50,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
       std::tie(group, block) =
           k.split(blocks, std::min(knob(c, "group"), *k.constantExtent(blocks)), "g", "c");
   }
-  if (!rows.empty() && (k.constantExtent(rows.back()) || !k.guarded(rows.back()))) {
+  if (!rows.empty()) {
     int64_t pixels = std::min(knob(c, "pixels"), std::max<int64_t>(k.upperExtent(rows.back()), 1));
     std::tie(tile, p) = k.split(rows.back(), pixels, "t", "p");
     rows.pop_back();
@@ -69,7 +59,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   // The innermost taps are unrolled, as long as they are few.
   std::vector<Axis> unrolled;
   int64_t copies = 1;
-  while (!taps.empty() && unrollable(k, taps.back())) {
+  while (!taps.empty() && k.constantExtent(taps.back())) {
     int64_t count = *k.constantExtent(taps.back());
     if (copies * count > (unrolled.empty() ? kUnrolledRow : kUnrolledTaps)) break;
     copies *= count;
@@ -102,10 +92,10 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   k.mark(v, LoopKind::Vectorized);
   if (n) k.partition(group);
   if (block) k.partition(block);
-  if (tile && k.constantExtent(tile)) k.partition(tile);
+  if (tile) k.partition(tile);
   if (allUnrolled)
     for (const Axis &a : rows)
-      if (k.constantExtent(a) && k.guarded(a)) k.partition(a);
+      if (k.guarded(a)) k.partition(a);
 
   for (const Expr &e : {k.compute().lhs, k.compute().rhs, k.compute().init})
     for (const Expr &l : loadsIn(e))
@@ -122,23 +112,27 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
-/// One vector by up to seven pixels where there are rows, else several vectors; channel groups of two
-/// vectors; parallel over groups or rows, whichever divides evenly first.
+/// Two vectors by up to five pixels where there are rows (memory bounds these kernels, so neighbours
+/// in memory count more than weights in registers), else several vectors; parallel over groups or
+/// rows, whichever divides evenly first.
 Config defaults(const Kernel &kernel, const Target &t) {
   std::vector<Axis> rows = kernel.spaceAxes();
-  std::erase(rows, vectorAxis(kernel));
+  Axis lane = vectorAxis(kernel);
+  std::erase(rows, lane);
   sortByOutput(kernel, rows);
+  int64_t lanes = lanesFor(kernel, lane, t, kernel.compute().accumulator);
+  int64_t vectors = (kernel.upperExtent(lane) + lanes - 1) / lanes;
   int64_t width = rows.empty() ? 1 : kernel.upperExtent(rows.back()), pixels = 1;
   double bestWaste = 1e9;
-  int64_t most = t.registers >= 32 ? 8 : 4;
-  for (int64_t p = std::min<int64_t>(width, most); p >= 1; --p) {
+  for (int64_t p = std::min<int64_t>(width, t.registers >= 32 ? 5 : 4); p >= 1; --p) {
     double waste = double((width + p - 1) / p * p) / double(width) + 0.5 / double(p);
     if (waste < bestWaste) {
       bestWaste = waste;
       pixels = p;
     }
   }
-  Config c{{"vectors", pixels >= 4 ? 1 : 4}, {"pixels", pixels}, {"group", 2}, {"parallel", 0}};
+  int64_t together = pixels == 1 ? 4 : vectors % 2 == 0 && t.registers >= 32 ? 2 : 1;
+  Config c{{"vectors", together}, {"pixels", pixels}, {"group", 2}, {"parallel", 0}};
   double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) / 2;
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
@@ -147,9 +141,9 @@ Config defaults(const Kernel &kernel, const Target &t) {
 }
 
 std::vector<Knob> space(const Kernel &, const Target &) {
-  return {{"vectors", {1, 2, 4}},
-          {"pixels", {1, 2, 4, 5, 7, 8, 14}},
-          {"group", {1, 2, 3, 4}},
+  return {{"vectors", {1, 2, 3, 4, 6}},
+          {"pixels", {1, 2, 3, 4, 5, 7, 8, 14}},
+          {"group", {1, 2, 3, 4, 6, 8, 12, 24}},
           {"parallel", {0, 1, 2, 3}}};
 }
 
