@@ -52,6 +52,7 @@ public:
     for (const auto &v : g.output()) outputs.insert(v.name());
     for (const auto &t : g.initializer()) initializers[t.name()] = &t;
     PLANISH_ASSIGN(values, addInputs(g, options, file, result));
+    for (const auto &[name, value] : values) named_.insert(value.index);
     for (const NodeProto *n : nodes)
       if (Status s = addNode(*n); !s) return s.error().in(shownNode(*n));
     return setOutputs();

@@ -61,7 +61,7 @@ Status checkGiven(const Input &input, const std::vector<int64_t> &given, std::st
     return wrong("has " + std::to_string(given.size()) + " dimensions, expected " + std::to_string(input.dims.size()));
   if (given.size() > 8) return wrong("has more than 8 dimensions");
   for (size_t d = 0; d < given.size(); ++d) {
-    if (given[d] < 1 || given[d] > kLargestSize) return wrong("size " + std::to_string(given[d]));
+    if (given[d] < 0 || given[d] > kLargestSize) return wrong("size " + std::to_string(given[d]));
     if (input.hasRank && !input.dims[d].isFree() && input.dims[d].size != given[d])
       return wrong("the model fixes dimension " + std::to_string(d) + " to " + std::to_string(input.dims[d].size));
   }
@@ -136,7 +136,7 @@ private:
     Shape r;
     for (size_t d = 0; d < bounds.size(); ++d) {
       bool isFree = !input.hasRank || input.dims[d].isFree();
-      if (!isFree || bounds[d] == 1) {
+      if (!isFree || bounds[d] <= 1) {
         r.push_back(Dim(bounds[d]));
         continue;
       }

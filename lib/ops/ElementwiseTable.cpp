@@ -115,15 +115,18 @@ Expr signOf(const Expr &x) {
 Expr division(const Expr &a, const Expr &b) {
   return isFloat(a->type.dtype) ? quotientOf(a, b) : truncatedDiv(a, b);
 }
-/// ONNX Mod: the sign of the divisor (and C's fmod the sign of the dividend).
-Expr modulo(const Expr &a, const Expr &b) {
-  if (isFloat(a->type.dtype)) return a - call1(Floor, quotientOf(a, b)) * b;
-  return floorMod(a, select(binary(BinaryOp::Eq, b, zeroOf(b)), number(1, b->type.dtype), b));
-}
+/// C's fmod: the sign of the dividend.
 Expr remainder(const Expr &a, const Expr &b) {
   if (!isFloat(a->type.dtype)) return a - truncatedDiv(a, b) * b;
-  Expr q = quotientOf(a, b);
-  return a - select(negative(q), call1(Ceil, q), call1(Floor, q)) * b;
+  Expr q = quotientOf(a, b), whole = select(negative(q), call1(Ceil, q), call1(Floor, q));
+  return a - select(binary(BinaryOp::Eq, whole, f(0)), f(0), whole * b);  // 0 * inf is no number
+}
+/// ONNX Mod: the sign of the divisor.
+Expr modulo(const Expr &a, const Expr &b) {
+  Expr zero = zeroOf(a);
+  if (!isFloat(a->type.dtype)) return floorMod(a, select(binary(BinaryOp::Eq, b, zero), number(1, b->type.dtype), b));
+  Expr r = remainder(a, b), other = conjunction(notEqual(r, zero), notEqual(negative(r), negative(b)));
+  return select(other, r + b, r);
 }
 /// exp(b ln|a|) with the sign and the special cases of C's pow.
 Expr power(const Expr &a, const Expr &b) {

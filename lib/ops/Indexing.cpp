@@ -354,9 +354,8 @@ Compute computeScatter(const OpView &v) {
   c.reduce = {k};
   if (a.mode == ScatterMode::Last) {
     c.lhs = select(hit, use(k.var), imm(-1));
-    return reduced(std::move(c), Combine::Max, DType::i64, [&](const Expr &last) {
+    return reduced(std::move(c), Combine::Max, DType::i64, [&, at = c.outIndices](const Expr &last) mutable {
       Expr found = lessEqual(imm(0), last);
-      Exprs at = c.outIndices;
       at[axisAt] = max(last, imm(0));
       return select(found, load(v.in[2], at, found), old);
     });

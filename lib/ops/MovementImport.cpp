@@ -275,7 +275,9 @@ std::vector<ValueId> importSpaceToDepth(Importer &i) {
       i.fail("cannot divide the image of " + textOf(s) + " by " + std::to_string(b));
   Dim h = dimOf(i, floorDiv(extentOf(s[2]), imm(b))), w = dimOf(i, floorDiv(extentOf(s[3]), imm(b)));
   if (i.error()) return one(x);
-  x = transposed(i, reshaped(i, x, {s[0], s[1], h, b, w, b}), {0, 3, 5, 1, 2, 4});
+  bool columnFirst = i.stringAttr("mode", "DCR") == "CRD";
+  x = transposed(i, reshaped(i, x, {s[0], s[1], h, b, w, b}),
+                 columnFirst ? Ints{0, 1, 3, 5, 2, 4} : Ints{0, 3, 5, 1, 2, 4});
   return one(reshaped(i, x, {s[0], dimOf(i, extentOf(s[1]) * (b * b)), h, w}));
 }
 
