@@ -237,7 +237,9 @@ inline Expr min(const Expr &a, const Expr &b) { return binary(BinaryOp::Min, a, 
 inline Expr max(const Expr &a, const Expr &b) { return binary(BinaryOp::Max, a, b); }
 inline Expr lessThan(const Expr &a, const Expr &b) { return binary(BinaryOp::Lt, a, b); }
 inline Expr lessEqual(const Expr &a, const Expr &b) { return binary(BinaryOp::Le, a, b); }
-inline Expr conjunction(const Expr &a, const Expr &b) { return !a ? b : !b ? a : binary(BinaryOp::And, a, b); }
+inline Expr conjunction(const Expr &a, const Expr &b) {
+  return !a ? b : !b ? a : binary(BinaryOp::And, a, b);
+}
 
 /// The value of an integer immediate, if it is one.
 std::optional<int64_t> constantOf(const Expr &e);

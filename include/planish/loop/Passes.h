@@ -15,8 +15,8 @@ struct Legal {
 };
 
 Function simplify(const Function &f);                         // expressions in normal form
-Function vectorize(const Function &f);                        // vectorized loops -> ramps, broadcasts, masks
-Function unroll(const Function &f);                           // unrolled loops -> straight line
+Function vectorize(const Function &f); // vectorized loops -> ramps, broadcasts, masks
+Function unroll(const Function &f); // unrolled loops -> straight line
 Function legalize(const Function &f, const Legal &legal = {}); // exp, log, tanh, erf -> polynomials
 
 /// Lane-wise copy of `e` for v = 0 .. lanes-1; what does not depend on v stays scalar.

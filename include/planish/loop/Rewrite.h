@@ -14,11 +14,12 @@ Stmt substitute(const Stmt &s, const Substitution &map);
 
 using ExprFn = std::function<Expr(const Expr &)>;
 using StmtFn = std::function<Stmt(const Stmt &)>;
-Expr rewrite(const Expr &e, const ExprFn &post);                          // bottom-up, rebuilt by the builders
-Stmt rewrite(const Stmt &s, const StmtFn &post, const ExprFn &expr = {});  // statements; expr on every expression
+Expr rewrite(const Expr &e, const ExprFn &post); // bottom-up, rebuilt by the builders
+Stmt rewrite(const Stmt &s, const StmtFn &post,
+             const ExprFn &expr = {}); // statements; expr on every expression
 
-void walk(const Expr &e, const std::function<void(const Expr &)> &fn);  // the expression and all below
-void walk(const Stmt &s, const std::function<void(const Stmt &)> &fn);  // the statement and all below
+void walk(const Expr &e, const std::function<void(const Expr &)> &fn); // the expression and all below
+void walk(const Stmt &s, const std::function<void(const Stmt &)> &fn); // the statement and all below
 /// Every load and store below `s` in order of appearance (masks and indices included).
 void walkAccesses(const Stmt &s, const std::function<void(const Buffer &, const std::vector<Expr> &)> &fn);
 /// Every expression that stands directly in a statement below `s`.
@@ -36,7 +37,7 @@ bool equivalent(const Function &a, const Function &b);
 /// as x - d*(x div d), so that the address of a fused axis cancels exactly when the strides allow.
 struct Affine {
   struct Term {
-    std::vector<Expr> factors;  // never empty
+    std::vector<Expr> factors; // never empty
     int64_t coefficient;
   };
   std::vector<Term> terms;
@@ -57,7 +58,7 @@ bool equal(const Affine &a, const Affine &b);
 Affine elementOffset(const BufferNode &b, const std::vector<Expr> &indices);
 
 struct Range {
-  int64_t lo, hi;  // inclusive
+  int64_t lo, hi; // inclusive
 };
 using Ranges = std::map<Var, Range>;
 /// Bounds of an integer expression; variables outside `env` have their declared bounds.

@@ -14,7 +14,8 @@
 //   access    = "%"name "[" [exprs] ["where" expr] "]"              "where": the mask
 //   expr      = operators, loosest first: base":"lanes[":"stride], or, and, < <= ==, + -, * / div mod
 //   primary   = number [type] | name | "(" expr ")" | access | type "(" expr ")" (a cast)
-//             | "select" "(" cond, a, b ")" | "min" | "max" | intrinsic "(" exprs ")" | "splat"times "(" expr ")"
+//             | "select" "(" cond, a, b ")" | "min" | "max" | intrinsic "(" exprs ")"
+//             | "splat"times "(" expr ")"
 //   type      = dtype ["x"lanes]
 //
 // An integer without a type is i64, a number with a point, an exponent, inf or nan is f32. Where no
