@@ -27,7 +27,10 @@ bool isVar(const Expr &e, const Var &v) {
 /// The same factors in any order.
 bool sameMonomial(const std::vector<Expr> &a, const std::vector<Expr> &b) {
   if (a.size() != b.size()) return false;
-  if (a.size() == 1) return equal(a[0], b[0]);
+  if (a.size() == 1) {
+    auto *x = as<VarRef>(a[0]), *y = as<VarRef>(b[0]);
+    return x && y ? x->var == y->var : !x && !y && equal(a[0], b[0]);
+  }
   return std::is_permutation(a.begin(), a.end(), b.begin(),
                              [](const Expr &x, const Expr &y) { return equal(x, y); });
 }
@@ -93,12 +96,18 @@ bool before(const Term &a, const Term &b) {
   return false;
 }
 
+/// Stable; sums are short and mostly sorted.
+void sortTerms(std::vector<Term> &terms) {
+  for (size_t i = 1; i < terms.size(); ++i)
+    for (size_t j = i; j > 0 && before(terms[j], terms[j - 1]); --j) std::swap(terms[j], terms[j - 1]);
+}
+
 void sortFactors(std::vector<Expr> &factors) {
   std::stable_sort(factors.begin(), factors.end(),
                    [](const Expr &a, const Expr &b) { return compare(a, b) < 0; });
 }
 
-void addTerm(Affine &sum, const std::vector<Expr> &factors, int64_t coefficient) {
+void addTerm(Affine &sum, std::vector<Expr> factors, int64_t coefficient) {
   if (coefficient == 0) return;
   for (size_t i = 0; i < sum.terms.size(); ++i) {
     if (!sameMonomial(sum.terms[i].factors, factors)) continue;
@@ -106,7 +115,7 @@ void addTerm(Affine &sum, const std::vector<Expr> &factors, int64_t coefficient)
     if (sum.terms[i].coefficient == 0) sum.terms.erase(sum.terms.begin() + std::ptrdiff_t(i));
     return;
   }
-  sum.terms.push_back({factors, coefficient});
+  sum.terms.push_back({std::move(factors), coefficient});
 }
 
 /// The polynomial of `e`; `expandModulo` sees x mod d as x - d*(x div d).
@@ -240,6 +249,25 @@ bool isSimpleFactor(const Expr &e) {
   return !as<IntImm>(e) && (!b || b->op == FloorDiv || b->op == FloorMod || b->op == Min || b->op == Max);
 }
 
+/// The normal form's expression.
+Expr sumExpr(Affine a) {
+  sortTerms(a.terms);
+  if (hasDivision(a))
+    while (recombineOne(a)) sortTerms(a.terms);
+  Expr r;
+  bool constantLeads = a.constant > 0 && (a.terms.empty() || a.terms[0].coefficient < 0);
+  if (constantLeads) r = imm(a.constant);
+  for (auto &t : a.terms) {
+    bool minus = t.coefficient < 0 && r && t.coefficient != INT64_MIN;
+    Expr e = termExpr(t, minus ? -t.coefficient : t.coefficient);
+    r = r ? makeExpr({}, Binary{minus ? Sub : Add, r, e}) : e;
+  }
+  if (!r) return imm(a.constant);
+  if (!a.constant || constantLeads) return r;
+  bool minus = a.constant < 0 && a.constant != INT64_MIN;
+  return makeExpr({}, Binary{minus ? Sub : Add, r, imm(minus ? -a.constant : a.constant)});
+}
+
 /// a = whole*b + rest, `whole` as large as the terms allow without looking at ranges.
 struct Division {
   Affine whole, rest;
@@ -329,24 +357,7 @@ bool equal(const Affine &a, const Affine &b) {
          });
 }
 
-Expr toExpr(const Affine &given) {
-  Affine a = given;
-  std::stable_sort(a.terms.begin(), a.terms.end(), before);
-  if (hasDivision(a))
-    while (recombineOne(a)) std::stable_sort(a.terms.begin(), a.terms.end(), before);
-  Expr r;
-  bool constantLeads = a.constant > 0 && (a.terms.empty() || a.terms[0].coefficient < 0);
-  if (constantLeads) r = imm(a.constant);
-  for (auto &t : a.terms) {
-    bool minus = t.coefficient < 0 && r && t.coefficient != INT64_MIN;
-    Expr e = termExpr(t, minus ? -t.coefficient : t.coefficient);
-    r = r ? makeExpr({}, Binary{minus ? Sub : Add, r, e}) : e;
-  }
-  if (!r) return imm(a.constant);
-  if (!a.constant || constantLeads) return r;
-  bool minus = a.constant < 0 && a.constant != INT64_MIN;
-  return makeExpr({}, Binary{minus ? Sub : Add, r, imm(minus ? -a.constant : a.constant)});
-}
+Expr toExpr(const Affine &given) { return sumExpr(given); }
 
 Affine elementOffset(const BufferNode &b, const std::vector<Expr> &indices) {
   Affine r;
@@ -376,7 +387,7 @@ Expr normalSum(const Expr &a, const Expr &b, int64_t sign) {
   Affine r;
   accumulate(r, a, 1, true);
   accumulate(r, b, sign, true);
-  return toExpr(r);
+  return sumExpr(std::move(r));
 }
 
 Expr normalProduct(const Expr &a, const Expr &b) {
@@ -387,11 +398,11 @@ Expr normalProduct(const Expr &a, const Expr &b) {
     if (isSimpleFactor(other)) return makeExpr({}, Binary{Mul, other, imm(k)});
     Affine r;
     accumulate(r, other, k, true);
-    return toExpr(r);
+    return sumExpr(std::move(r));
   }
   Affine p = affine(a), q = affine(b);
   if ((p.terms.size() + 1) * (q.terms.size() + 1) > kMaxProductTerms) return makeExpr({}, Binary{Mul, a, b});
-  return toExpr(p.times(q));
+  return sumExpr(p.times(q));
 }
 
 Expr normalDivision(const Expr &a, const Expr &b, const Ranges &env) {
