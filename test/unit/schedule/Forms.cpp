@@ -103,7 +103,7 @@ std::string compareForms(const Case &c, const Target &t, const Config &config, u
   if (std::string s = check("scheduled", interpreted, loops); !s.empty()) return s;
   Function vectors = vectorize(loops);
   if (std::string s = check("vectorized", interpreted, vectors); !s.empty()) return s;
-  Function final = legalize(unroll(vectors));
+  Function final = legalize(unroll(vectors), {.fma = t.fma});
   if (std::string s = check("legalized", interpreted, final); !s.empty()) return s;
   return machine ? check("machine code", machine, final) : "";
 }

@@ -1,6 +1,9 @@
 // Every template keeps the meaning: random shapes, random targets, random knobs.
 #include "Forms.h"
 
+#include "planish/codegen/Llvm.h"
+#include "planish/loop/Passes.h"
+
 #include <gtest/gtest.h>
 
 #include <map>
@@ -28,6 +31,69 @@ TEST(Forms, AgreeOnRandomCases) {
   if (count < 100) return;
   for (const Template &row : templates())
     EXPECT_GT(taken[std::string(row.name)], 0) << row.name << " took no case";
+}
+
+/// What this machine runs, widest first.
+std::vector<Target> machineTargets() {
+  auto level = [](const char *cpu, int bytes, bool dot4) {
+    Target t;
+    t.cpu = cpu;
+    t.vectorBytes = bytes;
+    t.registers = bytes == 64 ? 32 : 16;
+    t.fma = bytes > 16;
+    t.dot4 = dot4;
+    t.maskedMemory = bytes == 64;
+    t.cores = 2;
+    if (dot4) t.features = {"+avx512vnni"};
+    return t;
+  };
+  std::vector<Target> r;
+#if defined(__x86_64__)
+  if (__builtin_cpu_supports("avx512vnni")) r.push_back(level("x86-64-v4", 64, true));
+  if (__builtin_cpu_supports("avx512vl")) r.push_back(level("x86-64-v4", 64, false));
+  if (__builtin_cpu_supports("avx2")) r.push_back(level("x86-64-v3", 32, false));
+  if (__builtin_cpu_supports("sse4.2")) r.push_back(level("x86-64-v2", 16, false));
+#endif
+  return r;
+}
+
+/// Compiles and runs the tasks in several ranges of random sizes, the last ones first: every iteration
+/// must run exactly once however the range is cut (kernels in place notice the others).
+Runner inRanges(codegen::Jit &jit, uint64_t seed) {
+  return [&jit, seed](const loop::Function &f, const std::vector<void *> &params,
+                      const std::vector<int64_t> &scalars) -> std::string {
+    auto code = jit.compile(f);
+    if (!code) return code.error().text;
+    loop::Substitution map;
+    for (size_t i = 0; i < scalars.size(); ++i) map[f.scalars[i]] = loop::imm(scalars[i]);
+    auto tasks = loop::constantOf(loop::substitute(loop::taskCount(f), map));
+    if (!tasks) return "the number of tasks is not known from the scalars";
+    Random random(seed);
+    for (int64_t end = *tasks; end > 0;) {
+      int64_t begin = random.chance(20) ? 0 : random.below(end);
+      (*code)(params.data(), scalars.data(), begin, end);
+      end = begin;
+    }
+    return "";
+  };
+}
+
+// One case again: PLANISH_SEED=<seed> PLANISH_CASES=1 unit_schedule --gtest_filter=Forms.MachineCode*
+TEST(Forms, MachineCodeAgreesInAnyTaskRanges) {
+  uint64_t first = fromEnvironment("PLANISH_SEED", 1), count = fromEnvironment("PLANISH_CASES", 200);
+  std::vector<Target> targets = machineTargets();
+  if (targets.empty()) GTEST_SKIP() << "no code for this machine";
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    Random random(seed);
+    Case c = randomCase(random);
+    Target t = targets[size_t(random.below(int64_t(targets.size())))];
+    Config config = random.chance(30) ? Config{} : randomConfig(c.compute, t, random);
+    codegen::Jit jit(t);
+    std::string wrong = compareForms(c, t, config, seed, inRanges(jit, seed));
+    EXPECT_EQ(wrong, "") << c.text << "\n  " << t.cpu << " dot4=" << t.dot4 << " " << textOf(config)
+                         << "\n  again: PLANISH_SEED=" << seed
+                         << " PLANISH_CASES=1 unit_schedule --gtest_filter=Forms.MachineCode*";
+  }
 }
 
 } // namespace

@@ -1,0 +1,346 @@
+// Every kernel of the published table through schedule() and machine code, in microseconds and in
+// percent of the multiply-add (or u8 x s8 dot product) peak measured in the same process. Padded taps
+// count as work: over 100 % means that taps were skipped.
+//
+//   bench-kernels [part of a name]         the table, with the template and knobs that were chosen
+//   bench-kernels --show NAME              the scheduled loops of one kernel
+//   bench-kernels --sweep NAME             every tile of one kernel
+#include "planish/codegen/Llvm.h"
+#include "planish/loop/Passes.h"
+#include "planish/loop/Text.h"
+#include "planish/schedule/Packing.h"
+#include "planish/schedule/Template.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <cstring>
+#include <random>
+#include <string>
+#include <vector>
+
+using namespace planish;
+using namespace planish::loop;
+
+namespace {
+
+double now() {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
+}
+
+/// Best time of one call, in seconds: nine rounds of at least 4 ms.
+template <class F> double best(F &&call) {
+  call();
+  double t = now();
+  call();
+  int n = int(4e-3 / (now() - t)) + 1;
+  double r = 1e9;
+  for (int round = 0; round < 9; ++round) {
+    t = now();
+    for (int i = 0; i < n; ++i) call();
+    r = std::min(r, (now() - t) / n);
+  }
+  return r;
+}
+
+// 24 independent chains, so that latency does not bound it.
+#define CHAIN(op, r, d) op " %%" r "30, %%" r "31, %%" r #d "\n"
+#define CHAINS(op, r)                                                                                        \
+  CHAIN(op, r, 0)                                                                                            \
+  CHAIN(op, r, 1)                                                                                            \
+  CHAIN(op, r, 2) CHAIN(op, r, 3) CHAIN(op, r, 4) CHAIN(op, r, 5) CHAIN(op, r, 6) CHAIN(op, r, 7)            \
+      CHAIN(op, r, 8) CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) CHAIN(op, r, 12) CHAIN(op, r, 13)    \
+          CHAIN(op, r, 14) CHAIN(op, r, 15) CHAIN(op, r, 16) CHAIN(op, r, 17) CHAIN(op, r, 18)               \
+              CHAIN(op, r, 19) CHAIN(op, r, 20) CHAIN(op, r, 21) CHAIN(op, r, 22) CHAIN(op, r, 23)
+void zeroed() { asm volatile("vzeroall" ::: "memory"); }
+void fmaLoop(long n) {
+  zeroed();
+  for (long i = 0; i < n; ++i) asm volatile(CHAINS("vfmadd231ps", "zmm")::: "memory");
+}
+void dotLoop(long n) {
+  zeroed();
+  for (long i = 0; i < n; ++i) asm volatile(CHAINS("vpdpbusd", "zmm")::: "memory");
+}
+
+enum class Activation : uint8_t { None, Relu, Silu };
+
+struct Shape {
+  int64_t ic, oc, h, w, kernel, stride, pad;
+  bool depthwise = false;
+  int64_t oh() const { return (h + 2 * pad - kernel) / stride + 1; }
+  int64_t ow() const { return (w + 2 * pad - kernel) / stride + 1; }
+  double flops() const { return 2.0 * double(oh() * ow() * oc * kernel * kernel * (depthwise ? 1 : ic)); }
+};
+
+struct Options {
+  bool int8 = false, residual = false, planarInput = false;
+  Activation act = Activation::None;
+  int64_t outStride = 0;  // pixel stride of the output view; 0: dense
+  int64_t zeroPoint = 0;  // of x, int8 only: a border table of biases
+};
+
+Expr activated(Activation act, const Expr &v) {
+  if (act == Activation::Relu) return max(v, fimm(0));
+  if (act == Activation::Silu) return binary(BinaryOp::Div, v, call(Intrinsic::Exp, {fimm(0) - v}) + fimm(1));
+  return v;
+}
+
+/// x[h, w, ic], w[oc, kh, kw, ic], bias[oc], (scale[oc]), (residual) -> y[oh, ow, oc].
+Compute convolution(const Shape &s, const Options &o) {
+  DType in = o.int8 ? DType::u8 : DType::f32, weight = o.int8 ? DType::i8 : DType::f32;
+  using Sizes = std::vector<int64_t>;
+  Sizes view;
+  if (o.outStride) view = {s.ow() * o.outStride, o.outStride, 1};
+  Buffer x = buffer("x", in, Sizes{s.h, s.w, s.ic}, o.planarInput ? Sizes{s.w, 1, s.h * s.w} : Sizes{});
+  Buffer w = buffer("w", weight,
+                    s.depthwise ? Sizes{s.kernel, s.kernel, s.oc} : Sizes{s.oc, s.kernel, s.kernel, s.ic},
+                    Sizes{}, Scope::Constant);
+  bool table = o.zeroPoint && s.pad;
+  int64_t skips = s.pad + 1;
+  Sizes biasShape = table ? Sizes{skips, skips, skips, skips, s.oc} : Sizes{s.oc};
+  Buffer bias = buffer("bias", o.int8 ? DType::i32 : DType::f32, biasShape, Sizes{}, Scope::Constant);
+  Buffer scale = buffer("scale", DType::f32, Sizes{s.oc}, Sizes{}, Scope::Constant);
+  Buffer res = buffer("res", DType::f32, Sizes{s.oh(), s.ow(), s.oc}, view);
+
+  Compute c;
+  c.name = "conv";
+  Var oh = var("oh"), ow = var("ow"), oc = var("oc"), kh = var("kh"), kw = var("kw"), ic = var("ic");
+  c.space = {{oh, imm(s.oh())}, {ow, imm(s.ow())}, {oc, imm(s.oc)}};
+  c.reduce = {{kh, imm(s.kernel)}, {kw, imm(s.kernel)}};
+  if (!s.depthwise) c.reduce.push_back({ic, imm(s.ic)});
+  Expr ih = use(oh) * s.stride + use(kh) - s.pad, iw = use(ow) * s.stride + use(kw) - s.pad;
+  if (s.pad) c.where = {ih, imm(s.h - 1) - ih, iw, imm(s.w - 1) - iw};
+  c.lhs = load(x, {ih, iw, s.depthwise ? use(oc) : use(ic)});
+  c.rhs = s.depthwise ? load(w, {use(kh), use(kw), use(oc)}) : load(w, {use(oc), use(kh), use(kw), use(ic)});
+  auto skipped = [&](const Var &v, int64_t n, bool after) {
+    return max(after ? use(v) * s.stride + (s.kernel - s.pad - n) : imm(s.pad) - use(v) * s.stride, imm(0));
+  };
+  c.init = !table ? load(bias, {use(oc)})
+                  : load(bias, {skipped(oh, s.h, false), skipped(oh, s.h, true), skipped(ow, s.w, false),
+                                skipped(ow, s.w, true), use(oc)});
+  c.accumulator = o.int8 ? DType::i32 : DType::f32;
+  c.sum = var("sum", {c.accumulator, 1});
+  c.out = buffer("y", in, Sizes{s.oh(), s.ow(), s.oc}, view);
+  c.outIndices = {use(oh), use(ow), use(oc)};
+  if (o.int8) {
+    c.lhs = cast(DType::i32, c.lhs);
+    c.rhs = cast(DType::i32, c.rhs);
+    Expr f = call(Intrinsic::Fma, {cast(DType::f32, use(c.sum)), load(scale, {use(oc)}), fimm(12582912.0)});
+    Expr q = call(Intrinsic::Bits, {f}) - imm(0x4B400000, {DType::i32, 1});
+    c.value = cast(DType::u8, min(max(q, imm(0, {DType::i32, 1})), imm(255, {DType::i32, 1})));
+  } else {
+    Expr v = o.residual ? use(c.sum) + load(res, c.outIndices) : use(c.sum);
+    c.value = activated(o.act, v);
+  }
+  collectParams(c);
+  return c;
+}
+
+struct Case {
+  const char *name;
+  Shape shape;
+  Options options;
+  double published = 0;  // percent of peak of the prototype on the machine it was written on
+  bool avx2 = false, cold = false;
+  schedule::Config config = {};
+};
+
+const std::vector<Case> kCases = {
+    {"3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {}, 101.6},
+    {"3x3_64x56_relu", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 101.5},
+    {"3x3_64x56_res_relu", {64, 64, 56, 56, 3, 1, 1}, {.residual = true, .act = Activation::Relu}, 100.8},
+    {"3x3_64x56_silu", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Silu}, 99.7},
+    {"3x3_64x56_view128", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu, .outStride = 128}, 101.2},
+    {"3x3_256x14", {256, 256, 14, 14, 3, 1, 1}, {.act = Activation::Relu}, 109},
+    {"3x3_512x7", {512, 512, 7, 7, 3, 1, 1}, {.act = Activation::Relu}, 118},
+    {"3x3s2_128x56", {128, 128, 56, 56, 3, 2, 1}, {.act = Activation::Relu}, 99.8},
+    {"1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 99.2},
+    {"1x1_64x56_256_res", {64, 256, 56, 56, 1, 1, 0}, {.residual = true, .act = Activation::Relu}, 95.6},
+    {"1x1_96x56_24", {96, 24, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 73.4},
+    {"stem_3x3s2_3x640_32", {3, 32, 640, 640, 3, 2, 1}, {.act = Activation::Relu}, 96.3},
+    {"stem_planar", {3, 32, 640, 640, 3, 2, 1}, {.planarInput = true, .act = Activation::Relu}, 95.1},
+    {"stem_7x7s2_3x224_64",
+     {3, 64, 224, 224, 7, 2, 3},
+     {.planarInput = true, .act = Activation::Relu},
+     100.6},
+    {"i8_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.int8 = true}, 100.1},
+    {"i8_3x3_64x56_zp", {64, 64, 56, 56, 3, 1, 1}, {.int8 = true, .zeroPoint = 3}, 100.4},
+    {"i8_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.int8 = true}, 95.0},
+    {"i8_1x1_64x56_256", {64, 256, 56, 56, 1, 1, 0}, {.int8 = true}, 83.7},
+    {"dw_3x3_96x56", {96, 96, 56, 56, 3, 1, 1, true}, {.act = Activation::Relu}, 71},
+    {"dw_3x3_384x14", {384, 384, 14, 14, 3, 1, 1, true}, {.act = Activation::Relu}, 95.5},
+    {"3x3_512x7_cold",
+     {512, 512, 7, 7, 3, 1, 1},
+     {.act = Activation::Relu},
+     66,
+     false,
+     true,
+     {{"prefetch", 0}}},
+    {"3x3_512x7_cold_prefetch", {512, 512, 7, 7, 3, 1, 1}, {.act = Activation::Relu}, 105, false, true},
+    {"1x1_2048x7_512_cold",
+     {2048, 512, 7, 7, 1, 1, 0},
+     {.act = Activation::Relu},
+     81,
+     false,
+     true,
+     {{"prefetch", 0}}},
+    {"1x1_2048x7_512_cold_pf", {2048, 512, 7, 7, 1, 1, 0}, {.act = Activation::Relu}, 94, false, true},
+    {"avx2_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 98, true},
+    {"avx2_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 95, true},
+};
+
+/// 64-byte aligned memory for buffers of constant shapes.
+class Memory {
+public:
+  void *add(const BufferNode &b, unsigned seed) {
+    int64_t last = 0;
+    std::vector<int64_t> shape = constantsOf(b.shape), strides = constantsOf(b.strides);
+    for (size_t d = 0; d < shape.size(); ++d) last += (shape[d] - 1) * strides[d];
+    void *p = addBytes((last + 1) * byteSize(b.dtype));
+    std::mt19937 rng(seed);
+    for (int64_t i = 0; i <= last; ++i) {
+      if (b.dtype == DType::f32) static_cast<float *>(p)[i] = float(int(rng() % 2001) - 1000) * 1e-3f;
+      else if (b.dtype == DType::i32) static_cast<int32_t *>(p)[i] = int32_t(rng() % 2001) - 1000;
+      else static_cast<uint8_t *>(p)[i] = uint8_t(rng());
+    }
+    return p;
+  }
+  void *addBytes(int64_t bytes) {
+    storage.emplace_back(size_t(bytes) + 128);
+    auto p = reinterpret_cast<uintptr_t>(storage.back().data());
+    return reinterpret_cast<void *>((p + 63) / 64 * 64);
+  }
+
+private:
+  std::vector<std::vector<std::byte>> storage;
+};
+
+struct Built {
+  schedule::Scheduled scheduled;
+  codegen::Jit::Kernel code;
+  double milliseconds;
+};
+
+Built build(const Case &k, const schedule::Config &config, codegen::Jit &jit, const Target &target) {
+  double t = now();
+  Built b{schedule::schedule(convolution(k.shape, k.options), target, config), nullptr, 0};
+  Legal legal{.fma = target.fma};
+  auto code = jit.compile(legalize(unroll(vectorize(b.scheduled.lowered.function)), legal));
+  if (!code) {
+    std::fprintf(stderr, "%s: %s\n", k.name, code.error().text.c_str());
+    std::exit(1);
+  }
+  b.code = *code;
+  b.milliseconds = (now() - t) * 1e3;
+  return b;
+}
+
+/// Seconds of one call; weights rotate through copies larger than the caches when `cold`.
+double timed(const Case &k, const Built &b, double &packRate) {
+  Compute c = convolution(k.shape, k.options);
+  Memory memory;
+  std::vector<void *> params;
+  for (const Buffer &p : c.params) params.push_back(memory.add(*p, unsigned(params.size() + 1)));
+  std::vector<std::vector<void *>> sets{params};
+  packRate = 0;
+  for (const auto &p : b.scheduled.lowered.packings) {
+    int64_t bytes = schedule::packedBytes(p.function);
+    void *to = memory.addBytes(bytes);
+    double t = now();
+    schedule::runPacking(p.function, params[size_t(p.param)], to);
+    if (packRate == 0) packRate = double(bytes / byteSize(p.function.params[1]->dtype)) / (now() - t) * 1e-6;
+    sets[0][size_t(p.param)] = to;
+  }
+  if (k.cold) {
+    const auto &p = b.scheduled.lowered.packings[0];
+    int64_t bytes = schedule::packedBytes(p.function);
+    while (bytes * int64_t(sets.size()) < 130'000'000) {
+      sets.push_back(sets[0]);
+      void *copy = memory.addBytes(bytes);
+      std::memcpy(copy, sets[0][size_t(p.param)], size_t(bytes));
+      sets.back()[size_t(p.param)] = copy;
+    }
+  }
+  size_t turn = 0;
+  int64_t tasks = *constantOf(taskCount(b.scheduled.lowered.function));
+  return best([&] { b.code(sets[turn++ % sets.size()].data(), nullptr, 0, tasks); });
+}
+
+std::string textOf(const schedule::Config &c) {
+  std::string s;
+  for (const auto &[name, value] : c) s += name + "=" + std::to_string(value) + " ";
+  return s;
+}
+
+/// All combinations of the knobs that shape the tile.
+std::vector<schedule::Config> tiles(const Case &k, const Target &t) {
+  schedule::Kernel kernel(convolution(k.shape, k.options));
+  std::vector<schedule::Config> r{k.config};
+  for (const schedule::Knob &knob : schedule::templateFor(kernel, t).space(kernel, t)) {
+    if (knob.name != "vectors" && knob.name != "pixels" && knob.name != "group") continue;
+    std::vector<schedule::Config> more;
+    for (const schedule::Config &c : r)
+      for (int64_t choice : knob.choices) {
+        more.push_back(c);
+        more.back()[std::string(knob.name)] = choice;
+      }
+    r = more;
+  }
+  std::erase_if(r, [&](const schedule::Config &c) {
+    auto at = [&](const char *name) { return c.count(name) ? c.at(name) : 1; };
+    int64_t acc = at("vectors") * at("pixels");
+    return acc + at("vectors") + 1 > t.registers || (!c.count("group") && acc * 3 < t.registers);
+  });
+  return r;
+}
+
+Target targetNamed(const char *name) {
+  auto t = parseTarget(name);
+  if (!t) {
+    std::fprintf(stderr, "%s\n", t.error().text.c_str());
+    std::exit(1);
+  }
+  return *t;
+}
+
+} // namespace
+
+int main(int argc, char **argv) {
+  std::string mode = argc > 2 ? argv[1] : "", only = argc > 1 ? argv[argc - 1] : "";
+  Target wide = targetNamed("cpu"), narrow = targetNamed("cpu:x86-64-v3");
+  codegen::Jit jit(wide), jit2(narrow);
+  if (wide.vectorBytes != 64 || !wide.dot4) {
+    std::fprintf(stderr, "this table needs a CPU with AVX-512 VNNI\n");
+    return 1;
+  }
+  double fma = best([] { fmaLoop(20000); }), dot = best([] { dotLoop(20000); });
+  double peakF = 20000.0 * 24 * 32 / fma * 1e-9, peakI = 20000.0 * 24 * 128 / dot * 1e-9;
+  if (mode != "--show")
+    std::printf("peak: %.1f GFLOP/s fp32, %.1f GOP/s u8 x s8\n%-24s %8s %8s %7s %7s %8s %7s  %s\n", peakF,
+                peakI, "kernel", "us", "G/s", "% peak", "note", "compile", "pack", "template and knobs");
+  for (const Case &k : kCases) {
+    if (std::string(k.name).find(only) == std::string::npos) continue;
+    const Target &target = k.avx2 ? narrow : wide;
+    double peak = (k.options.int8 ? peakI : peakF) / (k.avx2 ? 2 : 1);
+    auto measure = [&](const schedule::Config &config) {
+      Built b = build(k, config, k.avx2 ? jit2 : jit, target);
+      double packRate, s = timed(k, b, packRate), rate = k.shape.flops() / s * 1e-9;
+      std::printf("%-24s %8.1f %8.1f %6.1f%% %6.1f%% %5.1f ms %4.0f M/s  %.*s %s\n", k.name, s * 1e6, rate,
+                  rate / peak * 100, k.published, b.milliseconds, packRate,
+                  int(b.scheduled.templateName.size()), b.scheduled.templateName.data(),
+                  textOf(b.scheduled.config).c_str());
+      std::fflush(stdout);
+    };
+    if (mode == "--show") {
+      auto s = schedule::schedule(convolution(k.shape, k.options), target, k.config);
+      std::printf("%s\n", print(s.lowered.function).c_str());
+      for (const auto &p : s.lowered.packings) std::printf("%s\n", print(p.function).c_str());
+    } else if (mode == "--sweep") {
+      for (const schedule::Config &config : tiles(k, target)) measure(config);
+    } else {
+      measure(k.config);
+    }
+  }
+  return 0;
+}
