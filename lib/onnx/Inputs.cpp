@@ -33,6 +33,13 @@ struct Input {
   }
 };
 
+/// The name of a free dimension. What has no letter ("?", "-1") is no name: it says nothing of equality.
+std::string paramOf(const std::string &name) {
+  bool isName = std::ranges::any_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+  std::string quoted = shown(name);
+  return isName ? quoted.substr(1, quoted.size() - 2) : "";
+}
+
 Result<Input> declaredInput(const ::onnx::ValueInfoProto &v, FileContext &file) {
   std::string what = "input " + shown(v.name());
   if (!v.type().has_tensor_type()) return unsupported(what + " is no tensor");
@@ -41,8 +48,7 @@ Result<Input> declaredInput(const ::onnx::ValueInfoProto &v, FileContext &file) 
   Input r{v.name(), dtype, type.has_shape(), {}};
   for (const auto &d : type.shape().dim()) {
     if (d.dim_value() > kLargestSize) return badInput(what + " has the size " + std::to_string(d.dim_value()));
-    r.dims.push_back({d.has_dim_value() ? d.dim_value() : 0, shown(d.dim_param())});
-    r.dims.back().param = r.dims.back().param.substr(1, r.dims.back().param.size() - 2);
+    r.dims.push_back({d.has_dim_value() ? d.dim_value() : 0, paramOf(d.dim_param())});
   }
   if (r.dims.size() > 8) return unsupported(what + " has rank " + std::to_string(r.dims.size()) + "; at most 8 are supported");
   return r;

@@ -55,15 +55,19 @@ std::string spatialName(std::string_view prefix, int dim, int rank) {
 
 /// Padding that makes ceil(size / stride) positions.
 static void padToSame(Importer &i, const Dim &size, Window &w, bool extraAtEnd) {
-  if (!size.isConstant() && w.stride != 1)
-    return i.notSupported("attribute 'auto_pad' needs constant sizes where the stride is not 1");
-  int64_t total = w.reach() - 1;
+  auto beginOf = [&](int64_t total) { return extraAtEnd ? total / 2 : total - total / 2; };
+  // What is left over in the last stride decides: 1 .. stride elements.
+  auto totalOf = [&](int64_t left) { return std::max<int64_t>(w.reach() - left, 0); };
   if (size.isConstant()) {
-    int64_t out = (size.constant() + w.stride - 1) / w.stride;
-    total = std::max<int64_t>((out - 1) * w.stride + w.reach() - size.constant(), 0);
+    int64_t total = totalOf((size.constant() + w.stride - 1) % w.stride + 1);
+    w.padBegin = beginOf(total), w.padEnd = total - w.padBegin;
+    return;
   }
-  w.padBegin = extraAtEnd ? total / 2 : total - total / 2;
-  w.padEnd = total - w.padBegin;
+  if (beginOf(totalOf(1)) != beginOf(totalOf(w.stride)))
+    return i.notSupported("attribute 'auto_pad' needs constant sizes for this window and stride");
+  // Reaching further at the end adds no position and no element.
+  w.padBegin = beginOf(totalOf(1));
+  w.padEnd = std::max<int64_t>(w.reach() - 1 - w.padBegin, 0);
 }
 
 WindowAttrs importWindow(Importer &i, ValueId x, const Ints &kernel) {
