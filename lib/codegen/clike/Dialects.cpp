@@ -23,7 +23,9 @@ constexpr std::string_view kScalarHelpers =
   }
 PL_ORDER(f32, float) PL_ORDER(i64, int64_t) PL_ORDER(i32, int32_t) PL_ORDER(u8, uint8_t) PL_ORDER(i8, int8_t)
 PL_ORDER(b1, int)
-PL_DIVIDE(i64, int64_t) PL_DIVIDE(i32, int32_t) PL_DIVIDE(u8, uint8_t) PL_DIVIDE(i8, int8_t)
+PL_DIVIDE(i64, int64_t) PL_DIVIDE(i32, int32_t) PL_DIVIDE(i8, int8_t)
+PL_FUNCTION uint8_t pl_floordiv_u8(uint8_t a, uint8_t b) { return a / b; }
+PL_FUNCTION uint8_t pl_floormod_u8(uint8_t a, uint8_t b) { return a % b; }
 PL_CONVERT(u8, uint8_t, 0.0f, 255, 255.0f)
 PL_CONVERT(i8, int8_t, -128.0f, 127, 127.0f)
 PL_CONVERT(i32, int32_t, -2147483648.0f, 2147483647, 2147483648.0f)

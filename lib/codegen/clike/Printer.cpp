@@ -81,7 +81,10 @@ void Printer::kernel(const Function &f) {
     ++depth;
     for (size_t i = 0; i < params.size(); ++i) line(params[i] + " = buffers[" + std::to_string(i) + "];");
     for (size_t i = 0; i < scalars.size(); ++i) line(scalars[i] + " = scalars[" + std::to_string(i) + "];");
-    line("(void)buffers, (void)scalars, (void)begin, (void)end;");
+    std::string mentioned = "(void)buffers, (void)scalars, (void)begin, (void)end";
+    for (const Buffer &p : f.params) mentioned += ", (void)" + buffers[p.get()].pointer;
+    for (const Var &v : f.scalars) mentioned += ", (void)" + vars[v.get()];
+    line(mentioned + ";");
   } else {
     params.insert(params.end(), scalars.begin(), scalars.end());
     line(std::string(dialect.kernel) + " " + f.name + "(" + joined(params, same) + ") {");
@@ -166,7 +169,6 @@ void Printer::store(const Store &s) {
   line("{");
   scoped([&] {
     share(s.value), share(s.mask);
-    for (const Expr &i : s.indices) share(i);
     const std::string &p = buffers.at(s.buffer.get()).pointer;
     std::string at = offset(*s.buffer, s.indices);
     int lanes = s.value->type.lanes;
@@ -185,7 +187,8 @@ void Printer::share(const Expr &e) {
   std::vector<Expr> order;  // operands first
   std::function<void(const Expr &)> count = [&](const Expr &x) {
     if (!x || isLeaf(x) || ++uses[x.get()] > 1) return;
-    if (!as<Ramp>(x)) eachOperand(x, count);
+    if (auto *l = as<Load>(x)) count(l->mask);  // indices are printed as one normal form of their own
+    else if (!as<Ramp>(x)) eachOperand(x, count);
     order.push_back(x);
   };
   count(e);
