@@ -34,21 +34,21 @@ if(preloadPaths)
   list(APPEND PLANISH_PYTHON_ENVIRONMENT "LD_PRELOAD=${preloadPaths}")
 endif()
 
-# planish_gtest(<name> SOURCES <file>... LIBRARIES <target>... LABEL <quick|slow>)
+# planish_gtest(<name> SOURCES <file>... LIBRARIES <target>... LABEL <quick|slow> INCLUDES <folder>...)
 function(planish_gtest name)
-  cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL" "SOURCES;LIBRARIES")
+  cmake_parse_arguments(PARSE_ARGV 1 test "" "LABEL" "SOURCES;LIBRARIES;INCLUDES")
   add_executable(${name} ${test_SOURCES})
   target_link_libraries(${name} PRIVATE planish_flags ${test_LIBRARIES} GTest::gmock GTest::gtest_main)
-  # test/ for the helpers in test/support; the project's file for tests that read others of it.
-  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/test)
+  # test/ for the helpers in test/support; PLANISH_SOURCE_DIR for tests that read files of the project.
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR}/test ${test_INCLUDES})
   target_compile_definitions(${name} PRIVATE PLANISH_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
   set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/test/bin)
   gtest_discover_tests(${name} TEST_PREFIX ${name}. DISCOVERY_MODE PRE_TEST DISCOVERY_TIMEOUT 60
     PROPERTIES LABELS ${test_LABEL} TIMEOUT 600 ENVIRONMENT "${PLANISH_SANITIZER_OPTIONS}")
 endfunction()
 
-# Every folder test/<kind>/<room> with sources becomes the executable <kind>_<room>, linked with that room
-# alone; sources below its folder `slow` make <kind>_<room>_slow.
+# Every folder test/<kind>/<room> with sources becomes the executable <kind>_<room>, linked with that room alone, whose
+# private headers it may include; sources below its folder `slow` make <kind>_<room>_slow.
 function(planish_gtest_kind kind)
   if(NOT GTest_FOUND)
     return()
@@ -67,13 +67,14 @@ function(planish_gtest_kind kind)
       list(TRANSFORM more PREPEND planish_ OUTPUT_VARIABLE more)
       list(APPEND rooms ${more})
     endif()
+    set(common LIBRARIES ${rooms} INCLUDES ${PROJECT_SOURCE_DIR}/lib/${room})
     file(GLOB quick CONFIGURE_DEPENDS ${folder}/*.cpp)
     file(GLOB slow CONFIGURE_DEPENDS ${folder}/slow/*.cpp)
     if(quick)
-      planish_gtest(${kind}_${room} SOURCES ${quick} LIBRARIES ${rooms} LABEL quick)
+      planish_gtest(${kind}_${room} SOURCES ${quick} ${common} LABEL quick)
     endif()
     if(slow)
-      planish_gtest(${kind}_${room}_slow SOURCES ${slow} LIBRARIES ${rooms} LABEL slow)
+      planish_gtest(${kind}_${room}_slow SOURCES ${slow} ${common} LABEL slow)
     endif()
   endforeach()
 endfunction()
