@@ -98,6 +98,7 @@ Result<Graph> foldConstants(const Graph &g) {
     }
     if (!bytes) continue;
     TensorType type = r.graph().type(made);
+    r.graph().rename(made, "");  // the constant takes the name
     r.replace(result, r.graph().addConstant(std::move(type), std::move(bytes), g[result].name));
   }
   return r.finish();
