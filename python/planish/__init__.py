@@ -12,7 +12,7 @@ import pathlib
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Optional, Protocol, Union
+from typing import Optional, Protocol, Union
 
 from planish._planish import Model, TensorInfo
 from planish.errors import CompileError, Error, LoadError, RunError, UnsupportedError
@@ -82,9 +82,14 @@ def compile(
             path = pathlib.Path(scratch, f"{name or 'model'}.onnx")
             path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
         directory = os.fspath(out) if out is not None else tempfile.mkdtemp(prefix=f"planish-{path.stem}-")
-        done = _compiler.compile(
-            model=str(path), output=directory, target=target, name=name or "", shapes=_sizes(shapes),
-            max_shapes=_sizes(max_shapes), library=library)
+        try:
+            done = _compiler.compile(
+                model=str(path), output=directory, target=target, name=name or "", shapes=_sizes(shapes),
+                max_shapes=_sizes(max_shapes), library=library)
+        except BaseException:
+            if out is None:
+                os.rmdir(directory)  # a failed compilation writes nothing
+            raise
     return Artifact(done.directory, done.name, done.target, done.notes, done.phases, done.weights_bytes,
                     done.arena_bytes, done.library_bytes)
 
