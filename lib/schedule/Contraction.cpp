@@ -135,11 +135,12 @@ Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
   return s;
 }
 
-/// Cycles of one pixel row by one column block with a tile: two multiply-adds and two loads a cycle,
-/// no fewer than ten accumulators hide the latency, and every tile pays for its start and its end.
+/// Cycles of one pixel row by one column block with a tile: two multiply-adds a cycle, no fewer than ten
+/// accumulators hide the latency, loads get a little in the way, and every tile pays for its start and
+/// its end.
 double tileCost(const Sizes &s, int64_t vectors, int64_t pixels) {
   auto one = [&](int64_t v, int64_t p) {
-    double perTerm = std::max({double(v * p), 10.0, double(v + p)}) / 2 * (v == 1 ? 1.07 : 1);
+    double perTerm = (std::max(double(v * p), 10.0) / 2 + 0.1 * double(v + p)) * (v == 1 ? 1.07 : 1);
     return double(s.terms) * perTerm + double(v * p) * 2 + 20;
   };
   auto row = [&](int64_t v) {
