@@ -1,6 +1,6 @@
-// The runtime as LLVM bitcode, one module per kind of machine, embedded in the compiler when Planish is built.
-// A module defines planish_launch_v1 and planish_api_v1 (planish/abi.h) for code of that machine's baseline,
-// needs nothing but libc, and is made without a sysroot.
+// The runtime as LLVM bitcode, one module per kind of machine, embedded in the compiler when Planish is
+// built. A module defines planish_launch_v1 and planish_api_v1 (planish/abi.h) for code of that machine's
+// baseline, needs nothing but libc, and is made without a sysroot.
 #pragma once
 
 #include <cstddef>
