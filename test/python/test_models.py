@@ -15,6 +15,7 @@ import planish
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = pathlib.Path(os.environ.get("PLANISH_MODELS", ROOT.parent / "shared" / "models"))
 TOLERANCE = 1e-3  # of each output's largest value
+LOGISTIC_ERROR = 1e-7  # absolute: ONNX Runtime computes sigmoid as 0.5 + a rational function
 
 NAMES = """mnist_12 ultraface_rfb_320 yolox_nano nanodet_m_416 fastestdet_352 mtcnn_pnet mtcnn_rnet mtcnn_onet
 ppocrv2_det ppocrv2_cls osnet_x0_25 pcb_cnn_fp32 sinet_portrait super_resolution_x3 plate_rec""".split()
@@ -62,7 +63,7 @@ def test_random_inputs_against_onnxruntime(compiled):
         for tensor, want in zip(names, session.run(names, x)):
             assert got[tensor].shape == want.shape, f"{name} {tensor}, seed {seed}"
             error, largest = np.abs(got[tensor].astype(np.float64) - want).max(initial=0), np.abs(want).max(initial=0)
-            assert error <= TOLERANCE * largest, f"{name} {tensor}, seed {seed}: {error} of {largest}"
+            assert error <= TOLERANCE * largest + LOGISTIC_ERROR, f"{name} {tensor}, seed {seed}: {error} of {largest}"
 
 
 def test_threads_do_not_change_the_result(compiled):
