@@ -19,7 +19,8 @@ extern const CDialect kOpenCl12;  // one work-item per task
 Result<std::string> printKernels(std::span<const loop::FunctionRef> kernels, const CDialect &dialect);
 
 /// A whole program as one C11 file: kernels, constants, and
-///   int <name>_run(void *const *inputs, void *const *outputs, const int64_t *input_dims, int64_t *output_dims)
+///   int <name>_run(void *const *inputs, void *const *outputs, const int64_t *input_dims, int64_t
+///   *output_dims)
 /// serial, arena and all; compiles with any C11 compiler and -ffp-contract=off.
 Result<std::string> printProgram(const loop::Program &program);
 

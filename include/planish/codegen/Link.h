@@ -23,7 +23,8 @@ Status writeArchive(std::span<const LinkInput> objects, const std::string &path)
 
 /// An object with `bytes` as a 64-byte aligned read-only section under `symbol`. The bytes never pass
 /// through LLVM IR.
-Result<std::string> dataObject(std::span<const std::byte> bytes, const std::string &symbol, const Target &target);
+Result<std::string> dataObject(std::span<const std::byte> bytes, const std::string &symbol,
+                               const Target &target);
 
 /// Compiles LLVM bitcode (the runtime) for the target; symbols keep their visibility, functions the CPU
 /// they were compiled for, so that the check for missing instructions runs anywhere.

@@ -1,3 +1,4 @@
+// Vector statements as loops over their lanes, for languages without vectors.
 #pragma once
 
 #include "planish/loop/IR.h"

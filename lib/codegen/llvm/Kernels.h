@@ -1,3 +1,4 @@
+// Kernels as LLVM functions.
 #pragma once
 
 #include "planish/loop/IR.h"

@@ -94,7 +94,7 @@ Value *Emitter::loadLanes(const Access &a, llvm::Type *stored, Value *mask) {
   if (stride == 0)
     return b.CreateVectorSplat(unsigned(lanes),
                                b.CreateAlignedLoad(stored->getScalarType(), address(a), align));
-  if (stride && std::abs(*stride) <= 4) return loadStrided(a, *stride, stored);
+  if (stride && std::abs(*stride) <= std::min(4, lanes)) return loadStrided(a, *stride, stored);
   int run = a.constantLanes() ? runOf(a.lanes) : 1;
   if (run > 1) return loadRuns(a, run, stored);
   return loadScattered(a, stored);

@@ -49,6 +49,17 @@ TEST(Jit, VectorAlongAColumn) {
     })");
 }
 
+TEST(Jit, FewLanesFarApart) {
+  checkText(R"(
+    func @apart(%x: f32[8,4], %y: f32[8]) {
+      for i in 0..4, vectorized v in 0..2 { %y[i*2 + v] = %x[i*2 + v, 0] }
+    })");
+  checkText(R"(
+    func @apart(%x: f32[5], %y: f32[2]) {
+      for vectorized v in 0..2 { %y[v] = %x[4 - v*4] }
+    })");
+}
+
 TEST(Jit, StoresWithGaps) {
   checkText(R"(
     func @gaps(%x: i8[64], %y: i8[200]) {
