@@ -24,8 +24,10 @@ Result<graph::AttributeValue> valueOf(const AttributeProto &a, const std::string
   case AttributeProto::INT: return graph::AttributeValue(a.i());
   case AttributeProto::FLOAT: return graph::AttributeValue(a.f());
   case AttributeProto::STRING: return graph::AttributeValue(a.s());
-  case AttributeProto::INTS: return graph::AttributeValue(std::vector<int64_t>(a.ints().begin(), a.ints().end()));
-  case AttributeProto::FLOATS: return graph::AttributeValue(std::vector<float>(a.floats().begin(), a.floats().end()));
+  case AttributeProto::INTS:
+    return graph::AttributeValue(std::vector<int64_t>(a.ints().begin(), a.ints().end()));
+  case AttributeProto::FLOATS:
+    return graph::AttributeValue(std::vector<float>(a.floats().begin(), a.floats().end()));
   case AttributeProto::STRINGS:
     return graph::AttributeValue(std::vector<std::string>(a.strings().begin(), a.strings().end()));
   case AttributeProto::TENSOR: {
@@ -43,7 +45,8 @@ Status readAttributes(const ::onnx::NodeProto &node, FileContext &file, graph::O
     std::string what = "attribute " + shown(a.name());
     if (!a.ref_attr_name().empty()) return badInput(what + " refers to an attribute of a function");
     PLANISH_ASSIGN(graph::AttributeValue value, valueOf(a, what, file));
-    if (!into.attributes.emplace(a.name(), std::move(value)).second) return badInput(what + " is given twice");
+    if (!into.attributes.emplace(a.name(), std::move(value)).second)
+      return badInput(what + " is given twice");
   }
   return {};
 }

@@ -71,14 +71,13 @@ Status openBeneath(Descriptor &fd, const std::filesystem::path &folder, const st
     rest.remove_prefix(slash + 1);
   }
   if (fd.get() >= 0) return {};
-  return badInput(what + ": cannot open external data " + shown(location) +
-                  " (links are not followed)");
+  return badInput(what + ": cannot open external data " + shown(location) + " (links are not followed)");
 }
 
 } // namespace
 
-Result<std::vector<std::byte>> externalData(const ::onnx::TensorProto &t, int64_t bytes, const std::string &what,
-                                            const FileContext &file) {
+Result<std::vector<std::byte>> externalData(const ::onnx::TensorProto &t, int64_t bytes,
+                                            const std::string &what, const FileContext &file) {
   PLANISH_ASSIGN(Place place, placeOf(t, what));
   Descriptor fd(-1);
   PLANISH_TRY(openBeneath(fd, file.folder, place.location, what));
@@ -86,11 +85,12 @@ Result<std::vector<std::byte>> externalData(const ::onnx::TensorProto &t, int64_
   if (::fstat(fd.get(), &info) != 0 || !S_ISREG(info.st_mode))
     return badInput(what + ": external data " + shown(place.location) + " is not a regular file");
   if (place.length >= 0 && place.length != bytes)
-    return badInput(what + " has " + std::to_string(place.length) + " bytes of external data, its dimensions need " +
-                    std::to_string(bytes));
+    return badInput(what + " has " + std::to_string(place.length) +
+                    " bytes of external data, its dimensions need " + std::to_string(bytes));
   if (place.offset > info.st_size || bytes > info.st_size - place.offset)
-    return badInput(what + ": external data " + shown(place.location) + " has " + std::to_string(info.st_size) +
-                    " bytes, needed are " + std::to_string(bytes) + " from " + std::to_string(place.offset) + " on");
+    return badInput(what + ": external data " + shown(place.location) + " has " +
+                    std::to_string(info.st_size) + " bytes, needed are " + std::to_string(bytes) + " from " +
+                    std::to_string(place.offset) + " on");
   std::vector<std::byte> data(static_cast<size_t>(bytes));
   for (int64_t done = 0; done < bytes;) {
     ssize_t n = ::pread(fd.get(), data.data() + done, size_t(bytes - done), place.offset + done);

@@ -13,9 +13,9 @@ namespace planish::onnx {
 
 namespace {
 
-using ::onnx::NodeProto;
 using graph::kAbsent;
 using graph::ValueId;
+using ::onnx::NodeProto;
 
 /// All operators without a rule in one complaint, each with its count and nodes.
 Status checkOperators(const std::vector<const NodeProto *> &nodes, const Opsets &opsets) {
@@ -25,18 +25,20 @@ Status checkOperators(const std::vector<const NodeProto *> &nodes, const Opsets 
     std::string domain = domainOf(*n);
     auto version = opsets.find(domain);
     bool isConstant = domain.empty() && n->op_type() == "Constant";
-    if (isConstant || (version != opsets.end() && ops::ruleFor(domain, n->op_type(), version->second))) continue;
+    if (isConstant || (version != opsets.end() && ops::ruleFor(domain, n->op_type(), version->second)))
+      continue;
     std::string key = (domain.empty() ? "" : domain + "::") + n->op_type();
     if (version != opsets.end()) key += " of opset " + std::to_string(version->second);
     missing[shown(key)].push_back(shown(nameOf(*n)));
   }
   if (missing.empty()) return {};
-  return unsupported("operators without support: " + joined(missing, [](const auto &m) {
-    size_t count = m.second.size();
-    std::vector<std::string> named(m.second.begin(), m.second.begin() + long(std::min(count, kNamed)));
-    return m.first + " (" + std::to_string(count) + (count == 1 ? " node: " : " nodes: ") +
-           joined(named, [](const std::string &s) { return s; }) + (count > kNamed ? ", ..." : "") + ")";
-  }));
+  return unsupported(
+      "operators without support: " + joined(missing, [](const auto &m) {
+        size_t count = m.second.size();
+        std::vector<std::string> named(m.second.begin(), m.second.begin() + long(std::min(count, kNamed)));
+        return m.first + " (" + std::to_string(count) + (count == 1 ? " node: " : " nodes: ") +
+               joined(named, [](const std::string &s) { return s; }) + (count > kNamed ? ", ..." : "") + ")";
+      }));
 }
 
 class GraphImporter {
@@ -64,8 +66,10 @@ private:
     if (name.empty()) return kAbsent;
     if (auto found = values.find(name); found != values.end()) return found->second;
     auto tensor = initializers.find(name);
-    if (tensor == initializers.end()) return unsupported("value " + shown(name) + " is an output or a sparse tensor without support");
-    PLANISH_ASSIGN(graph::ConstantTensor constant, constantOf(*tensor->second, "initializer " + shown(name), file));
+    if (tensor == initializers.end())
+      return unsupported("value " + shown(name) + " is an output or a sparse tensor without support");
+    PLANISH_ASSIGN(graph::ConstantTensor constant,
+                   constantOf(*tensor->second, "initializer " + shown(name), file));
     ValueId id = result.graph.addConstant(std::move(constant.type), std::move(constant.data), "");
     giveName(id, name);
     return values[name] = id;
@@ -100,10 +104,12 @@ private:
     return made;
   }
 
-  template <class T> static graph::ConstantTensor listOf(DType dtype, const std::vector<T> &values, bool scalar) {
+  template <class T>
+  static graph::ConstantTensor listOf(DType dtype, const std::vector<T> &values, bool scalar) {
     auto bytes = std::as_bytes(std::span(values));
     Shape shape = scalar ? Shape{} : Shape{Dim(int64_t(values.size()))};
-    return {{dtype, shape, {}, {}}, std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end())};
+    return {{dtype, shape, {}, {}},
+            std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end())};
   }
   /// The forms in which a Constant node holds its value.
   static Result<graph::ConstantTensor> constantNode(const graph::OnnxNode &node) {
@@ -111,10 +117,14 @@ private:
     if (node.attributes.size() != 1) return badInput("a constant needs exactly one attribute");
     const auto &[name, value] = *node.attributes.begin();
     if (auto *tensor = std::get_if<Tensor>(&value); tensor && name == "value") return *tensor;
-    if (auto *f = std::get_if<float>(&value); f && name == "value_float") return listOf(DType::f32, std::vector{*f}, true);
-    if (auto *i = std::get_if<int64_t>(&value); i && name == "value_int") return listOf(DType::i64, std::vector{*i}, true);
-    if (auto *fs = std::get_if<std::vector<float>>(&value); fs && name == "value_floats") return listOf(DType::f32, *fs, false);
-    if (auto *is = std::get_if<std::vector<int64_t>>(&value); is && name == "value_ints") return listOf(DType::i64, *is, false);
+    if (auto *f = std::get_if<float>(&value); f && name == "value_float")
+      return listOf(DType::f32, std::vector{*f}, true);
+    if (auto *i = std::get_if<int64_t>(&value); i && name == "value_int")
+      return listOf(DType::i64, std::vector{*i}, true);
+    if (auto *fs = std::get_if<std::vector<float>>(&value); fs && name == "value_floats")
+      return listOf(DType::f32, *fs, false);
+    if (auto *is = std::get_if<std::vector<int64_t>>(&value); is && name == "value_ints")
+      return listOf(DType::i64, *is, false);
     return unsupported("a constant given by attribute " + shown(name));
   }
 
@@ -189,7 +199,8 @@ Result<Imported> importModel(const std::string &path, const ImportOptions &optio
   Imported result;
   if (Status s = GraphImporter(model, file, result).run(options); !s) return s.error().in(path);
   if (!file.narrowed.empty())
-    result.notes.push_back(joined(file.narrowed, [](const std::string &s) { return s; }) + " values are taken as f32");
+    result.notes.push_back(joined(file.narrowed, [](const std::string &s) { return s; }) +
+                           " values are taken as f32");
   result.graph = withoutDeadNodes(result.graph);
   return result;
 }

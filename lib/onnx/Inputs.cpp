@@ -28,14 +28,19 @@ struct Input {
   bool hasRank = true;
   std::vector<Declared> dims;
   std::string text() const {
-    return "input " + shown(name) + (hasRank ? " is [" + joined(dims, [](const Declared &d) { return d.text(); }, ",") + "]"
-                                             : " has no declared shape");
+    return "input " + shown(name) +
+           (hasRank ? " is [" +
+                          joined(
+                              dims, [](const Declared &d) { return d.text(); }, ",") +
+                          "]"
+                    : " has no declared shape");
   }
 };
 
 /// The name of a free dimension. What has no letter ("?", "-1") is no name: it says nothing of equality.
 std::string paramOf(const std::string &name) {
-  bool isName = std::ranges::any_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
+  bool isName =
+      std::ranges::any_of(name, [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); });
   std::string quoted = shown(name);
   return isName ? quoted.substr(1, quoted.size() - 2) : "";
 }
@@ -47,10 +52,12 @@ Result<Input> declaredInput(const ::onnx::ValueInfoProto &v, FileContext &file) 
   PLANISH_ASSIGN(DType dtype, elementType(type.elem_type(), what, file));
   Input r{v.name(), dtype, type.has_shape(), {}};
   for (const auto &d : type.shape().dim()) {
-    if (d.dim_value() > kLargestSize) return badInput(what + " has the size " + std::to_string(d.dim_value()));
+    if (d.dim_value() > kLargestSize)
+      return badInput(what + " has the size " + std::to_string(d.dim_value()));
     r.dims.push_back({d.has_dim_value() ? d.dim_value() : 0, paramOf(d.dim_param())});
   }
-  if (r.dims.size() > 8) return unsupported(what + " has rank " + std::to_string(r.dims.size()) + "; at most 8 are supported");
+  if (r.dims.size() > 8)
+    return unsupported(what + " has rank " + std::to_string(r.dims.size()) + "; at most 8 are supported");
   return r;
 }
 
@@ -61,15 +68,18 @@ std::string sizesText(const std::vector<int64_t> &sizes) {
 /// Sizes given for an input fit what the model fixes.
 Status checkGiven(const Input &input, const std::vector<int64_t> &given, std::string_view flag) {
   auto wrong = [&](const std::string &why) {
-    return usage(std::string(flag) + " " + input.name + "=" + sizesText(given) + ": " + why + "; " + input.text());
+    return usage(std::string(flag) + " " + input.name + "=" + sizesText(given) + ": " + why + "; " +
+                 input.text());
   };
   if (input.hasRank && given.size() != input.dims.size())
-    return wrong("has " + std::to_string(given.size()) + " dimensions, expected " + std::to_string(input.dims.size()));
+    return wrong("has " + std::to_string(given.size()) + " dimensions, expected " +
+                 std::to_string(input.dims.size()));
   if (given.size() > 8) return wrong("has more than 8 dimensions");
   for (size_t d = 0; d < given.size(); ++d) {
     if (given[d] < 0 || given[d] > kLargestSize) return wrong("size " + std::to_string(given[d]));
     if (input.hasRank && !input.dims[d].isFree() && input.dims[d].size != given[d])
-      return wrong("the model fixes dimension " + std::to_string(d) + " to " + std::to_string(input.dims[d].size));
+      return wrong("the model fixes dimension " + std::to_string(d) + " to " +
+                   std::to_string(input.dims[d].size));
   }
   return {};
 }
@@ -89,8 +99,9 @@ public:
       if (!input.dims[d].isFree() || param.empty()) continue;
       auto [known, isNew] = named.emplace(param, given->second[d]);
       if (!isNew && known->second != given->second[d])
-        return usage("--shape gives the dimension '" + param + "' the sizes " + std::to_string(known->second) + " and " +
-                     std::to_string(given->second[d]) + "; " + input.text());
+        return usage("--shape gives the dimension '" + param + "' the sizes " +
+                     std::to_string(known->second) + " and " + std::to_string(given->second[d]) + "; " +
+                     input.text());
     }
     return {};
   }
@@ -124,8 +135,8 @@ public:
     if (missing.empty()) return {};
     auto text = [](const auto &m) { return m.first; };
     auto line = [](const auto &m) { return m.second; };
-    return usage(joined(missing, text) + ": give sizes (or bounds with --max-shape), for example: " +
-                 joined(missing, line, " "));
+    return usage(joined(missing, text) +
+                 ": give sizes (or bounds with --max-shape), for example: " + joined(missing, line, " "));
   }
 
 private:
@@ -134,7 +145,8 @@ private:
     if (!dim.isFree()) return dim.size;
     if (auto known = named.find(dim.param); !dim.param.empty() && known != named.end()) return known->second;
     if (d != 0) return std::nullopt;
-    result.notes.push_back("batch (dimension 0) of input " + shown(input.name) + " taken as 1; --shape or --max-shape gives another");
+    result.notes.push_back("batch (dimension 0) of input " + shown(input.name) +
+                           " taken as 1; --shape or --max-shape gives another");
     return 1;
   }
 
@@ -154,8 +166,9 @@ private:
         while (!symbolNames.insert(unique).second) unique += "_";
         known->second = result.graph.addInputSymbol(unique, 1, bounds[d], index, int(d));
       } else if (known->second->upper != bounds[d]) {
-        return usage("--max-shape bounds the dimension '" + key + "' by " + std::to_string(known->second->upper) +
-                     " and by " + std::to_string(bounds[d]) + "; " + input.text());
+        return usage("--max-shape bounds the dimension '" + key + "' by " +
+                     std::to_string(known->second->upper) + " and by " + std::to_string(bounds[d]) + "; " +
+                     input.text());
       }
       r.push_back(Dim(known->second));
     }
@@ -181,8 +194,8 @@ Status checkNames(const std::map<std::string, std::vector<int64_t>> &given, cons
 
 } // namespace
 
-Result<std::map<std::string, graph::ValueId>> addInputs(const ::onnx::GraphProto &g, const ImportOptions &options,
-                                                        FileContext &file, Imported &result) {
+Result<std::map<std::string, graph::ValueId>>
+addInputs(const ::onnx::GraphProto &g, const ImportOptions &options, FileContext &file, Imported &result) {
   std::set<std::string> constants;
   for (const auto &t : g.initializer()) constants.insert(t.name());
   for (const auto &t : g.sparse_initializer()) constants.insert(t.values().name());
@@ -202,8 +215,10 @@ Result<std::map<std::string, graph::ValueId>> addInputs(const ::onnx::GraphProto
     PLANISH_ASSIGN(Shape shape, sizes.shapeOf(inputs[k], int(k)));
     double elements = 1;
     for (const Dim &d : shape) elements *= double(d.upper());
-    if (elements > 0x1p40) return usage(inputs[k].text() + ": " + textOf(shape) + " has more than 2^40 elements");
-    values[inputs[k].name] = result.graph.addInput({inputs[k].dtype, std::move(shape), {}, {}}, inputs[k].name);
+    if (elements > 0x1p40)
+      return usage(inputs[k].text() + ": " + textOf(shape) + " has more than 2^40 elements");
+    values[inputs[k].name] =
+        result.graph.addInput({inputs[k].dtype, std::move(shape), {}, {}}, inputs[k].name);
   }
   PLANISH_TRY(sizes.finish());
   return values;

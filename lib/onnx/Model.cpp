@@ -24,7 +24,8 @@ Result<std::string> bytesOf(const std::string &path) {
   auto size = std::filesystem::file_size(path, error);
   if (error) return badInput(path + ": " + error.message());
   if (size == 0) return badInput(path + ": is empty");
-  if (int64_t(size) > kMaxFileBytes) return badInput(path + ": is larger than 2 GiB; keep its weights as external data");
+  if (int64_t(size) > kMaxFileBytes)
+    return badInput(path + ": is larger than 2 GiB; keep its weights as external data");
   std::ifstream in(path, std::ios::binary);
   std::string bytes(size_t(size), '\0');
   if (!in.read(bytes.data(), std::streamsize(size))) return badInput(path + ": cannot be read");
@@ -56,7 +57,9 @@ std::string nameOf(const ::onnx::NodeProto &node) {
 std::string shownNode(const ::onnx::NodeProto &node) {
   return "node " + shown(nameOf(node)) + " (" + shown(node.op_type()) + ")";
 }
-std::string domainOf(const ::onnx::NodeProto &node) { return node.domain() == "ai.onnx" ? "" : node.domain(); }
+std::string domainOf(const ::onnx::NodeProto &node) {
+  return node.domain() == "ai.onnx" ? "" : node.domain();
+}
 
 Result<Opsets> opsetsOf(const ::onnx::ModelProto &model) {
   Opsets r;

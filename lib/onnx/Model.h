@@ -26,8 +26,8 @@ Result<Opsets> opsetsOf(const ::onnx::ModelProto &model);
 Result<std::vector<const ::onnx::NodeProto *>> orderedNodes(const ::onnx::GraphProto &graph);
 
 /// Adds the graph's inputs (initializers excepted) with the sizes the options give.
-Result<std::map<std::string, graph::ValueId>> addInputs(const ::onnx::GraphProto &graph, const ImportOptions &options,
-                                                        FileContext &file, Imported &result);
+Result<std::map<std::string, graph::ValueId>>
+addInputs(const ::onnx::GraphProto &graph, const ImportOptions &options, FileContext &file, Imported &result);
 
 /// Attributes of a node, typed; graphs are refused.
 Status readAttributes(const ::onnx::NodeProto &node, FileContext &file, graph::OnnxNode &into);

@@ -12,7 +12,7 @@ namespace {
 
 using ::onnx::GraphProto;
 using ::onnx::NodeProto;
-using Makers = std::unordered_map<std::string_view, int>;  // value name -> index of its node, -1: none needed
+using Makers = std::unordered_map<std::string_view, int>; // value name -> index of its node, -1: none needed
 
 /// Who makes each value; nobody does it twice.
 Result<Makers> makersOf(const GraphProto &g) {
@@ -89,7 +89,8 @@ Result<std::vector<const NodeProto *>> orderedNodes(const GraphProto &g) {
   }
   if (done < g.node_size()) {
     auto stuck = std::ranges::find_if(missing, [](int m) { return m > 0; });
-    return badInput(shownNode(g.node(int(stuck - missing.begin()))) + " is part of a cycle, or reads from one");
+    return badInput(shownNode(g.node(int(stuck - missing.begin()))) +
+                    " is part of a cycle, or reads from one");
   }
   return r;
 }

@@ -53,7 +53,8 @@ float floatOfHalf(uint16_t h) {
     float magnitude = float(fraction) * 0x1p-24f;
     return sign ? -magnitude : magnitude;
   }
-  uint32_t bits = exponent == 31 ? 0x7f800000u | (fraction << 13) : ((exponent + 112) << 23) | (fraction << 13);
+  uint32_t bits =
+      exponent == 31 ? 0x7f800000u | (fraction << 13) : ((exponent + 112) << 23) | (fraction << 13);
   return std::bit_cast<float>(sign | bits);
 }
 float floatOfBfloat(uint16_t b) { return std::bit_cast<float>(uint32_t(b) << 16); }
@@ -65,7 +66,9 @@ template <class T> T at(const std::byte *raw, int64_t i) {
 }
 
 using Out = std::vector<std::byte>;
-template <class T> void put(Out &out, int64_t i, T value) { std::memcpy(out.data() + size_t(i) * sizeof(T), &value, sizeof(T)); }
+template <class T> void put(Out &out, int64_t i, T value) {
+  std::memcpy(out.data() + size_t(i) * sizeof(T), &value, sizeof(T));
+}
 
 /// Elements from raw bytes (little-endian, as ONNX and this machine have them).
 Out fromRaw(const std::byte *raw, int64_t count, const TypeRow &row) {
@@ -97,26 +100,29 @@ Out fromFields(const TensorProto &t, const TypeRow &row) {
   case TensorProto::UINT8: return fromField(t.int32_data(), [](int32_t v) { return uint8_t(v); });
   case TensorProto::INT8: return fromField(t.int32_data(), [](int32_t v) { return int8_t(v); });
   case TensorProto::BOOL: return fromField(t.int32_data(), [](int32_t v) { return uint8_t(v != 0); });
-  case TensorProto::FLOAT16: return fromField(t.int32_data(), [](int32_t v) { return floatOfHalf(uint16_t(v)); });
+  case TensorProto::FLOAT16:
+    return fromField(t.int32_data(), [](int32_t v) { return floatOfHalf(uint16_t(v)); });
   default: return fromField(t.int32_data(), [](int32_t v) { return floatOfBfloat(uint16_t(v)); });
   }
 }
 
 Result<int64_t> elementCountOf(const TensorProto &t, const std::string &what) {
-  if (t.dims_size() > 8) return unsupported(what + " has rank " + std::to_string(t.dims_size()) + "; at most 8 are supported");
+  if (t.dims_size() > 8)
+    return unsupported(what + " has rank " + std::to_string(t.dims_size()) + "; at most 8 are supported");
   int64_t count = 1;
   bool empty = std::ranges::any_of(t.dims(), [](int64_t d) { return d == 0; });
   for (int64_t d : t.dims()) {
     if (d < 0) return badInput(what + " has the dimension " + std::to_string(d));
-    if (!empty && (d > kMaxTensorBytes || count > kMaxTensorBytes / d)) return badInput(what + " is too large");
+    if (!empty && (d > kMaxTensorBytes || count > kMaxTensorBytes / d))
+      return badInput(what + " is too large");
     count *= empty ? 1 : d;
   }
   return empty ? 0 : count;
 }
 
 Diagnostic sizeMismatch(const std::string &what, int64_t found, int64_t expected, std::string_view unit) {
-  return badInput(what + " has " + std::to_string(found) + " " + std::string(unit) + " of data, its dimensions need " +
-                  std::to_string(expected));
+  return badInput(what + " has " + std::to_string(found) + " " + std::string(unit) +
+                  " of data, its dimensions need " + std::to_string(expected));
 }
 
 } // namespace
@@ -145,7 +151,8 @@ Result<graph::ConstantTensor> constantOf(const TensorProto &t, const std::string
     PLANISH_ASSIGN(Out raw, externalData(t, bytes, what, file));
     out = fromRaw(raw.data(), count, row);
   } else if (t.has_raw_data()) {
-    if (int64_t(t.raw_data().size()) != bytes) return sizeMismatch(what, int64_t(t.raw_data().size()), bytes, "bytes");
+    if (int64_t(t.raw_data().size()) != bytes)
+      return sizeMismatch(what, int64_t(t.raw_data().size()), bytes, "bytes");
     out = fromRaw(reinterpret_cast<const std::byte *>(t.raw_data().data()), count, row);
   } else {
     out = fromFields(t, row);

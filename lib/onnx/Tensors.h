@@ -26,7 +26,7 @@ Result<graph::ConstantTensor> constantOf(const ::onnx::TensorProto &tensor, cons
                                          FileContext &file);
 
 /// Bytes of external data, from a regular file inside the model's folder. Follows no symbolic link.
-Result<std::vector<std::byte>> externalData(const ::onnx::TensorProto &tensor, int64_t bytes, const std::string &what,
-                                            const FileContext &file);
+Result<std::vector<std::byte>> externalData(const ::onnx::TensorProto &tensor, int64_t bytes,
+                                            const std::string &what, const FileContext &file);
 
 } // namespace planish::onnx

@@ -6,8 +6,9 @@ namespace planish::ops {
 static const Family &table() {
   static const Family all = [] {
     Family r;
-    for (Family (*family)() : {elementwiseFamily, convolutionFamily, matmulFamily, poolingFamily, reductionFamily,
-                               normalizationFamily, movementFamily, indexingFamily, resizeFamily, shapeFamily}) {
+    for (Family (*family)() :
+         {elementwiseFamily, convolutionFamily, matmulFamily, poolingFamily, reductionFamily,
+          normalizationFamily, movementFamily, indexingFamily, resizeFamily, shapeFamily}) {
       Family f = family();
       r.ops.insert(r.ops.end(), f.ops.begin(), f.ops.end());
       r.rules.insert(r.rules.end(), f.rules.begin(), f.rules.end());
@@ -23,7 +24,8 @@ std::span<const OnnxRule> allOnnxRules() { return table().rules; }
 const OnnxRule *ruleFor(std::string_view domain, std::string_view opType, int version) {
   const OnnxRule *best = nullptr;
   for (const OnnxRule &r : allOnnxRules())
-    if (r.opType == opType && r.domain == domain && r.since <= version && (!best || best->since < r.since)) best = &r;
+    if (r.opType == opType && r.domain == domain && r.since <= version && (!best || best->since < r.since))
+      best = &r;
   return best;
 }
 

@@ -11,7 +11,8 @@ namespace planish::ops {
 
 Status wantOperands(const InferContext &c, int least, int most) {
   if (c.inputs() > most)
-    return badInput("has " + std::to_string(c.inputs()) + " operands, at most " + std::to_string(most) + " make sense");
+    return badInput("has " + std::to_string(c.inputs()) + " operands, at most " + std::to_string(most) +
+                    " make sense");
   for (int i = 0; i < least; ++i)
     if (i >= c.inputs() || !c.has(i)) return badInput("misses operand " + std::to_string(i));
   return {};
@@ -75,7 +76,8 @@ Types oneOutput(TensorType type) {
     return unsupported("gives a tensor of rank " + std::to_string(type.rank()) + "; at most " +
                        std::to_string(kMaxRank) + " are supported");
   for (const Dim &d : type.shape)
-    if (d.upper() < 0 || d.lower() < 0) return badInput("gives the shape " + textOf(type) + " with a negative size");
+    if (d.upper() < 0 || d.lower() < 0)
+      return badInput("gives the shape " + textOf(type) + " with a negative size");
   if (elementBound(type.shape) > kMaxElements)
     return badInput("gives " + textOf(type) + ", more than 2^40 elements");
   return std::vector<TensorType>{std::move(type)};
@@ -108,9 +110,7 @@ Result<Shape> broadcastShape(InferContext &c, const Shape &a, const Shape &b) {
 
 Result<Shape> broadcastOperands(InferContext &c, int first, int last) {
   Shape r = c.in(first).shape;
-  for (int i = first + 1; i < last; ++i) {
-    PLANISH_ASSIGN(r, broadcastShape(c, r, c.in(i).shape));
-  }
+  for (int i = first + 1; i < last; ++i) { PLANISH_ASSIGN(r, broadcastShape(c, r, c.in(i).shape)); }
   return r;
 }
 
@@ -170,7 +170,8 @@ Compute mapped(const OpView &v, std::string name, const std::function<Expr(const
   return c;
 }
 
-Compute reduced(Compute c, Combine combine, DType accumulator, const std::function<Expr(const Expr &)> &value) {
+Compute reduced(Compute c, Combine combine, DType accumulator,
+                const std::function<Expr(const Expr &)> &value) {
   constexpr int64_t kFar = int64_t(1) << 40;
   c.combine = combine;
   c.accumulator = accumulator;

@@ -25,8 +25,8 @@ using loop::BinaryOp;
 using loop::Combine;
 using loop::Compute;
 using loop::Expr;
-using loop::imm;
 using loop::extentOf;
+using loop::imm;
 using loop::Intrinsic;
 using loop::Iter;
 using loop::use;
@@ -80,7 +80,8 @@ int64_t elementBound(const Shape &shape);
 Expr product(const Shape &shape, int first, int last);
 Expr product(const Shape &shape);
 Exprs extents(const Shape &shape);
-/// Sizes whose product over `shape` equals that of `known` times the result, by cancelling equal dimensions first.
+/// Sizes whose product over `shape` equals that of `known` times the result, by cancelling equal dimensions
+/// first.
 Expr quotient(const Shape &shape, const Shape &known);
 
 // ---- compute -------------------------------------------------------------------------------------
@@ -91,7 +92,8 @@ Exprs usesOf(const std::vector<Iter> &axes);
 /// A computation without reduction that stores `value(indices of the output)`.
 Compute mapped(const OpView &v, std::string name, const std::function<Expr(const Exprs &)> &value);
 /// Completes a reduction: sets sum, value (the sum unless given) and the parameter lists.
-Compute reduced(Compute c, Combine combine, DType accumulator, const std::function<Expr(const Expr &)> &value = {});
+Compute reduced(Compute c, Combine combine, DType accumulator,
+                const std::function<Expr(const Expr &)> &value = {});
 
 Expr number(double value, DType dtype);
 Expr negation(const Expr &boolean);
@@ -116,7 +118,8 @@ std::vector<ValueId> one(ValueId v);
 Dim dimOf(Importer &i, const Expr &size);
 /// The sizes of a shape as a Shape, from known elements of operand `input`.
 Shape shapeOperand(Importer &i, int input);
-/// The only value of a constant operand, or `otherwise` where absent; an error if it is not a constant scalar.
+/// The only value of a constant operand, or `otherwise` where absent; an error if it is not a constant
+/// scalar.
 double scalarOperand(Importer &i, int input, double otherwise);
 /// The value of a constant scalar operand, if it is one.
 std::optional<double> constantScalar(Importer &i, ValueId v);

@@ -51,8 +51,8 @@ Types inferConv(InferContext &c) {
   if (w[1] != channels / a.group)
     return badInput("the weights take " + std::to_string(w[1]) + " channels per group, the input has " +
                     std::to_string(channels / a.group));
-  PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides, a.dilations,
-                                              a.padsBegin, a.padsEnd));
+  PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides,
+                                              a.dilations, a.padsBegin, a.padsEnd));
   Shape out{c.in(0).shape[0], Dim(w[0])};
   for (size_t d = 0; d < windows.size(); ++d) {
     PLANISH_ASSIGN(Dim size, positions(c, windows[d], c.in(0).shape[d + 2], false));
@@ -74,7 +74,8 @@ Compute computeConv(const OpView &v) {
   Iter n = axis("n", out[0]), g = axis("g", a.group), o = axis("o", outPerGroup), ic = axis("ic", inPerGroup);
   c.space = {n, g, o};
   Expr channel = use(g.var) * outPerGroup + use(o.var);
-  Exprs at{use(n.var), channel}, from{use(n.var), use(g.var) * inPerGroup + use(ic.var)}, tap{channel, use(ic.var)};
+  Exprs at{use(n.var), channel}, from{use(n.var), use(g.var) * inPerGroup + use(ic.var)},
+      tap{channel, use(ic.var)};
   for (int d = 0; d < spatial; ++d) {
     Iter o2 = axis(spatialName("o", d, spatial), out[size_t(d) + 2]);
     Iter k = axis(spatialName("k", d, spatial), w[size_t(d) + 2]);
@@ -101,14 +102,15 @@ Types inferConvTranspose(InferContext &c) {
   PLANISH_ASSIGN(Ints w, weightShape(c));
   PLANISH_ASSIGN(int64_t channels, constantDim(c, 0, 1));
   if (a.group < 1 || a.group > kMaxParameter || channels % a.group)
-    return badInput(std::to_string(a.group) + " groups do not divide " + std::to_string(channels) + " channels");
+    return badInput(std::to_string(a.group) + " groups do not divide " + std::to_string(channels) +
+                    " channels");
   if (w[0] != channels)
     return badInput("the weights take " + std::to_string(w[0]) + " channels, the input has " +
                     std::to_string(channels));
   if (w[1] > kMaxElements / a.group) return badInput("too many output channels");
   PLANISH_TRY(checkOperands(c, w[1] * a.group));
-  PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides, a.dilations,
-                                              a.padsBegin, a.padsEnd));
+  PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides,
+                                              a.dilations, a.padsBegin, a.padsEnd));
   PLANISH_TRY(wantEntries(a.outputPadding, windows.size(), 0, kMaxParameter, "output_padding"));
   Shape out{c.in(0).shape[0], Dim(w[1] * a.group)};
   for (size_t d = 0; d < windows.size(); ++d) {
@@ -116,7 +118,8 @@ Types inferConvTranspose(InferContext &c) {
     Expr size = (extentOf(c.in(0).shape[d + 2]) - 1) * window.stride +
                 (a.outputPadding[d] + window.reach() - window.padBegin - window.padEnd);
     if (auto s = constantOf(size); s && *s < 1)
-      return badInput("spatial dimension " + std::to_string(d) + " would have the size " + std::to_string(*s));
+      return badInput("spatial dimension " + std::to_string(d) + " would have the size " +
+                      std::to_string(*s));
     PLANISH_ASSIGN(Dim dim, c.derive(size));
     out.push_back(dim);
   }
@@ -139,7 +142,8 @@ Compute computeConvTranspose(const OpView &v) {
   Exprs at{use(n.var), channel}, from{use(n.var), source}, tap{source, use(o.var)};
   for (int d = 0; d < spatial; ++d) {
     size_t s = size_t(d);
-    Iter o2 = axis(spatialName("o", d, spatial), out[s + 2]), k = axis(spatialName("k", d, spatial), w[s + 2]);
+    Iter o2 = axis(spatialName("o", d, spatial), out[s + 2]),
+         k = axis(spatialName("k", d, spatial), w[s + 2]);
     Expr scaled = use(o2.var) + a.padsBegin[s] - use(k.var) * a.dilations[s];
     Expr position = floorDiv(scaled, imm(a.strides[s]));
     if (a.strides[s] > 1) c.where.push_back(imm(0) - floorMod(scaled, imm(a.strides[s])));
@@ -210,8 +214,10 @@ ValueId upsamplingConv(Importer &i, ValueId x, ValueId w, const Ints &kernel) {
     operands.push_back(reshaped(i, broadcastTo(i, bias, {channels, taps}), {channels * taps}));
   }
   ValueId y = i.append(kConv, ConvAttrs{{1, 1}, {1, 1}, {0, 0}, {0, 0}, 1}, operands);
-  y = transposed(i, reshaped(i, y, {in[0], channels, kernel[0], kernel[1], in[2], in[3]}), {0, 1, 4, 2, 5, 3});
-  return reshaped(i, y, {in[0], channels, dimOf(i, extentOf(in[2]) * kernel[0]), dimOf(i, extentOf(in[3]) * kernel[1])});
+  y = transposed(i, reshaped(i, y, {in[0], channels, kernel[0], kernel[1], in[2], in[3]}),
+                 {0, 1, 4, 2, 5, 3});
+  return reshaped(
+      i, y, {in[0], channels, dimOf(i, extentOf(in[2]) * kernel[0]), dimOf(i, extentOf(in[3]) * kernel[1])});
 }
 
 /// Where the output's size is given, or SAME: the padding follows from it.
@@ -226,7 +232,8 @@ void padFromOutput(Importer &i, ValueId x, const Ints &kernel, ConvTransposeAttr
   for (size_t d = 0; d < n; ++d) {
     const Dim &in = i.type(x).shape[d + 2];
     if (!in.isConstant()) return i.notSupported("'output_shape' and 'auto_pad' need constant sizes");
-    int64_t full = (in.constant() - 1) * a.strides[d] + a.outputPadding[d] + a.dilations[d] * (kernel[d] - 1) + 1;
+    int64_t full =
+        (in.constant() - 1) * a.strides[d] + a.outputPadding[d] + a.dilations[d] * (kernel[d] - 1) + 1;
     int64_t wanted = output.empty() ? in.constant() * a.strides[d] : output[d];
     int64_t total = full - wanted;
     if (total < 0) a.outputPadding[d] -= total, total = 0;
@@ -240,10 +247,15 @@ std::vector<ValueId> importConvTranspose(Importer &i) {
   Ints kernel = kernelOf(i, w);
   if (i.error()) return one(x);
   size_t n = kernel.size();
-  if (i.type(x).shape.size() != n + 2) i.fail("operand 0 is " + textOf(i.type(x)) + ", the weights " + textOf(i.type(w)));
+  if (i.type(x).shape.size() != n + 2)
+    i.fail("operand 0 is " + textOf(i.type(x)) + ", the weights " + textOf(i.type(w)));
   Ints pads = i.intsAttr("pads", Ints(2 * n, 0));
-  ConvTransposeAttrs a{i.intsAttr("strides", Ints(n, 1)), i.intsAttr("dilations", Ints(n, 1)), Ints(n, 0), Ints(n, 0),
-                       i.intsAttr("output_padding", Ints(n, 0)), i.intAttr("group", 1)};
+  ConvTransposeAttrs a{i.intsAttr("strides", Ints(n, 1)),
+                       i.intsAttr("dilations", Ints(n, 1)),
+                       Ints(n, 0),
+                       Ints(n, 0),
+                       i.intsAttr("output_padding", Ints(n, 0)),
+                       i.intAttr("group", 1)};
   for (auto *values : {&a.strides, &a.dilations, &a.outputPadding, &pads})
     if (values->size() != (values == &pads ? 2 * n : n) ||
         std::any_of(values->begin(), values->end(), [](int64_t v) { return v < 0 || v > kMaxParameter; }))
@@ -265,7 +277,8 @@ std::vector<ValueId> importConvTranspose(Importer &i) {
 } // namespace
 
 const OpDef kConv = {.name = "conv",
-                     .summary = "convolution (N, C, spatial...) with groups, strides, dilations, zero padding",
+                     .summary =
+                         "convolution (N, C, spatial...) with groups, strides, dilations, zero padding",
                      .operands = "x, w, bias?",
                      .cls = OpClass::Contraction,
                      .layout = LayoutRule::ChannelsLast,
@@ -274,8 +287,7 @@ const OpDef kConv = {.name = "conv",
                      .compute = computeConv};
 
 Family convolutionFamily() {
-  return {{&kConv, &kConvTranspose},
-          {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};
+  return {{&kConv, &kConvTranspose}, {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};
 }
 
 } // namespace planish::ops

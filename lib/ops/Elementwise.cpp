@@ -88,7 +88,8 @@ struct ParameterRow {
 constexpr ParameterRow kLeakyRelu{Unary::LeakyRelu, "alpha", 0.01, "", 0};
 constexpr ParameterRow kElu{Unary::Elu, "alpha", 1, "", 0};
 constexpr ParameterRow kSelu1{Unary::Selu, "alpha", 1.6732, "gamma", 1.0507};
-constexpr ParameterRow kSelu6{Unary::Selu, "alpha", 1.67326319217681884765625, "gamma", 1.05070102214813232421875};
+constexpr ParameterRow kSelu6{Unary::Selu, "alpha", 1.67326319217681884765625, "gamma",
+                              1.05070102214813232421875};
 constexpr ParameterRow kCelu{Unary::Celu, "alpha", 1, "", 0};
 constexpr ParameterRow kThresholdedRelu{Unary::ThresholdedRelu, "alpha", 1, "", 0};
 constexpr ParameterRow kHardSigmoid{Unary::HardSigmoid, "alpha", 0.2, "beta", 0.5};
@@ -120,7 +121,8 @@ template <Binary F, bool Swapped = false> static std::vector<ValueId> importBina
   int rank = i.type(a).rank(), inner = i.type(b).rank();
   if (i.intAttr("broadcast", 0) && i.hasAttr("axis") && inner <= rank) {
     int axis = i.axis(i.intAttr("axis", 0), rank + 1);
-    if (axis + inner > rank) i.fail("axis " + std::to_string(axis) + " leaves no room for operand 1, " + textOf(shape));
+    if (axis + inner > rank)
+      i.fail("axis " + std::to_string(axis) + " leaves no room for operand 1, " + textOf(shape));
     else shape.insert(shape.end(), size_t(rank - axis - inner), Dim(1));
     b = reshaped(i, b, shape);
   }
@@ -260,12 +262,35 @@ Family elementwiseFamily() {
   for (int b = 0; b < int(Binary::kCount); ++b) f.ops.push_back(&row(Binary(b)));
   f.ops.insert(f.ops.end(), {&kWhere, &kCast, &kCopy});
   f.rules = {
-      PLANISH_RULE(Relu), PLANISH_RULE(Neg), PLANISH_RULE(Abs), PLANISH_RULE(Sign), PLANISH_RULE(Exp),
-      PLANISH_RULE(Log), PLANISH_RULE(Sqrt), PLANISH_RULE(Reciprocal), PLANISH_RULE(Tanh), PLANISH_RULE(Erf),
-      PLANISH_RULE(Sin), PLANISH_RULE(Cos), PLANISH_RULE(Tan), PLANISH_RULE(Asin), PLANISH_RULE(Acos),
-      PLANISH_RULE(Atan), PLANISH_RULE(Sinh), PLANISH_RULE(Cosh), PLANISH_RULE(Asinh), PLANISH_RULE(Acosh),
-      PLANISH_RULE(Atanh), PLANISH_RULE(Floor), PLANISH_RULE(Ceil), PLANISH_RULE(Round), PLANISH_RULE(Sigmoid),
-      PLANISH_RULE(Softplus), PLANISH_RULE(Softsign), PLANISH_RULE(HardSwish), PLANISH_RULE(Mish),
+      PLANISH_RULE(Relu),
+      PLANISH_RULE(Neg),
+      PLANISH_RULE(Abs),
+      PLANISH_RULE(Sign),
+      PLANISH_RULE(Exp),
+      PLANISH_RULE(Log),
+      PLANISH_RULE(Sqrt),
+      PLANISH_RULE(Reciprocal),
+      PLANISH_RULE(Tanh),
+      PLANISH_RULE(Erf),
+      PLANISH_RULE(Sin),
+      PLANISH_RULE(Cos),
+      PLANISH_RULE(Tan),
+      PLANISH_RULE(Asin),
+      PLANISH_RULE(Acos),
+      PLANISH_RULE(Atan),
+      PLANISH_RULE(Sinh),
+      PLANISH_RULE(Cosh),
+      PLANISH_RULE(Asinh),
+      PLANISH_RULE(Acosh),
+      PLANISH_RULE(Atanh),
+      PLANISH_RULE(Floor),
+      PLANISH_RULE(Ceil),
+      PLANISH_RULE(Round),
+      PLANISH_RULE(Sigmoid),
+      PLANISH_RULE(Softplus),
+      PLANISH_RULE(Softsign),
+      PLANISH_RULE(HardSwish),
+      PLANISH_RULE(Mish),
       PLANISH_RULE(Not),
       {"IsNaN", 9, importUnary<Unary::IsNan>},
       {"IsInf", 10, importIsInf},

@@ -32,7 +32,9 @@ Expr log1p(const Expr &x) {
   return select(binary(BinaryOp::Eq, d, f(0)), x,
                 logOf(u) * quotientOf(x, select(binary(BinaryOp::Eq, d, f(0)), f(1), d)));
 }
-Expr withSignOf(const Expr &magnitude, const Expr &x) { return select(negative(x), magnitude * f(-1), magnitude); }
+Expr withSignOf(const Expr &magnitude, const Expr &x) {
+  return select(negative(x), magnitude * f(-1), magnitude);
+}
 
 /// Arc tangent: reduced to |x| <= tan(pi/8) by two identities, then the odd Taylor series to x^15 (terms
 /// beyond are below 1e-7 there).
@@ -93,7 +95,8 @@ template <size_t I> Types inferBinary(InferContext &c) {
 template <size_t I> Compute computeBinary(const OpView &v) {
   const BinaryRow &row = binaryTable()[I];
   return mapped(v, std::string(row.op.name), [&](const Exprs &at) {
-    return row.value(load(v.in[0], graph::broadcastIndices(v, 0, at)), load(v.in[1], graph::broadcastIndices(v, 1, at)));
+    return row.value(load(v.in[0], graph::broadcastIndices(v, 0, at)),
+                     load(v.in[1], graph::broadcastIndices(v, 1, at)));
   });
 }
 
@@ -124,7 +127,8 @@ Expr remainder(const Expr &a, const Expr &b) {
 /// ONNX Mod: the sign of the divisor.
 Expr modulo(const Expr &a, const Expr &b) {
   Expr zero = zeroOf(a);
-  if (!isFloat(a->type.dtype)) return floorMod(a, select(binary(BinaryOp::Eq, b, zero), number(1, b->type.dtype), b));
+  if (!isFloat(a->type.dtype))
+    return floorMod(a, select(binary(BinaryOp::Eq, b, zero), number(1, b->type.dtype), b));
   Expr r = remainder(a, b), other = conjunction(notEqual(r, zero), notEqual(negative(r), negative(b)));
   return select(other, r + b, r);
 }
@@ -160,100 +164,114 @@ constexpr OpClass kMap = OpClass::Elementwise;
 
 constexpr size_t kFirstWithParameters = size_t(Unary::LeakyRelu);
 
-template <size_t... I> auto completeUnary(std::array<UnaryRow, sizeof...(I)> rows, std::index_sequence<I...>) {
+template <size_t... I>
+auto completeUnary(std::array<UnaryRow, sizeof...(I)> rows, std::index_sequence<I...>) {
   ((rows[I].op.infer = inferUnary<I>, rows[I].op.compute = computeUnary<I>), ...);
   for (size_t i = kFirstWithParameters; i < rows.size(); ++i) rows[i].op.prototype = UnaryAttrs{};
   return rows;
 }
-template <size_t... I> auto completeBinary(std::array<BinaryRow, sizeof...(I)> rows, std::index_sequence<I...>) {
+template <size_t... I>
+auto completeBinary(std::array<BinaryRow, sizeof...(I)> rows, std::index_sequence<I...>) {
   ((rows[I].op.infer = inferBinary<I>, rows[I].op.compute = computeBinary<I>), ...);
   return rows;
 }
 
 const std::array<UnaryRow, size_t(Unary::kCount)> &unaryTable() {
-  static const auto rows = completeUnary(std::array<UnaryRow, size_t(Unary::kCount)>{{
-      PLANISH_UNARY("relu", "max(x, 0)", kNumbers, false, max(x, zeroOf(x))),
-      PLANISH_UNARY("neg", "-x", kNumbers, false, negated(x)),
-      PLANISH_UNARY("abs", "|x|", kNumbers, false, absolute(x)),
-      PLANISH_UNARY("sign", "-1, 0 or 1", kNumbers, false, signOf(x)),
-      PLANISH_UNARY("exp", "e^x", kFloats, false, expOf(x)),
-      PLANISH_UNARY("log", "natural logarithm", kFloats, false, logOf(x)),
-      PLANISH_UNARY("sqrt", "square root", kFloats, false, sqrtOf(x)),
-      PLANISH_UNARY("reciprocal", "1 / x", kFloats, false, quotientOf(f(1), x)),
-      PLANISH_UNARY("tanh", "hyperbolic tangent", kFloats, false, call1(Tanh, x)),
-      PLANISH_UNARY("erf", "error function", kFloats, false, call1(Erf, x)),
-      PLANISH_UNARY("sin", "sine of radians", kFloats, false, call1(Sin, x)),
-      PLANISH_UNARY("cos", "cosine of radians", kFloats, false, call1(Cos, x)),
-      PLANISH_UNARY("tan", "tangent of radians", kFloats, false, quotientOf(call1(Sin, x), call1(Cos, x))),
-      PLANISH_UNARY("asin", "arc sine", kFloats, false, asin(x)),
-      PLANISH_UNARY("acos", "arc cosine", kFloats, false, f(1.5707963267948966) - asin(x)),
-      PLANISH_UNARY("atan", "arc tangent", kFloats, false, atan(x)),
-      PLANISH_UNARY("sinh", "hyperbolic sine", kFloats, false, (expm1(x) - expm1(f(0) - x)) * f(0.5)),
-      PLANISH_UNARY("cosh", "hyperbolic cosine", kFloats, false, (expOf(x) + expOf(f(0) - x)) * f(0.5)),
-      PLANISH_UNARY("asinh", "inverse hyperbolic sine", kFloats, false,
-                    withSignOf(log1p(absOf(x) + quotientOf(x * x, f(1) + sqrtOf(x * x + f(1)))), x)),
-      PLANISH_UNARY("acosh", "inverse hyperbolic cosine", kFloats, false,
-                    log1p((x - f(1)) + sqrtOf((x - f(1)) * (x + f(1))))),
-      PLANISH_UNARY("atanh", "inverse hyperbolic tangent", kFloats, false,
-                    log1p(quotientOf(x * f(2), f(1) - x)) * f(0.5)),
-      PLANISH_UNARY("floor", "largest integer not above x", kFloats, false, call1(Floor, x)),
-      PLANISH_UNARY("ceil", "smallest integer not below x", kFloats, false, call1(Ceil, x)),
-      PLANISH_UNARY("round", "nearest integer, ties to even", kFloats, false, call1(Round, x)),
-      PLANISH_UNARY("sigmoid", "1 / (1 + e^-x)", kFloats, false, quotientOf(f(1), expOf(f(0) - x) + f(1))),
-      PLANISH_UNARY("silu", "x * sigmoid(x)", kFloats, false, quotientOf(x, expOf(f(0) - x) + f(1))),
-      PLANISH_UNARY("softplus", "ln(1 + e^x)", kFloats, false, softplus(x)),
-      PLANISH_UNARY("softsign", "x / (1 + |x|)", kFloats, false, quotientOf(x, f(1) + absOf(x))),
-      PLANISH_UNARY("hard_swish", "x * clip(x/6 + 0.5, 0, 1)", kFloats, false,
-                    x * clamped(x * f(1.0 / 6) + f(0.5), f(0), f(1))),
-      PLANISH_UNARY("mish", "x * tanh(ln(1 + e^x))", kFloats, false, x * call1(Tanh, softplus(x))),
-      PLANISH_UNARY("gelu", "x/2 * (1 + erf(x / sqrt 2))", kFloats, false,
-                    x * f(0.5) * (f(1) + call1(Erf, x * f(0.7071067811865476)))),
-      PLANISH_UNARY("gelu_tanh", "gelu by its tanh approximation", kFloats, false, geluTanh(x)),
-      PLANISH_UNARY("not", "logical not", kBools, true, negation(x)),
-      PLANISH_UNARY("is_nan", "x is not a number", kFloats, true, negation(binary(BinaryOp::Eq, x, x))),
-      PLANISH_UNARY("leaky_relu", "x < 0 ? alpha*x : x", kFloats, false, select(negative(x), x * f(alpha), x)),
-      PLANISH_UNARY("elu", "x < 0 ? alpha*(e^x - 1) : x", kFloats, false,
-                    select(negative(x), expm1(min(x, f(0))) * f(alpha), x)),
-      PLANISH_UNARY("selu", "beta * elu(x, alpha)", kFloats, false,
-                    select(negative(x), expm1(min(x, f(0))) * f(alpha), x) * f(beta)),
-      PLANISH_UNARY("celu", "max(0, x) + min(0, alpha*(e^(x/alpha) - 1))", kFloats, false,
-                    select(negative(x), expm1(min(quotientOf(x, f(alpha)), f(0))) * f(alpha), x)),
-      PLANISH_UNARY("thresholded_relu", "x > alpha ? x : 0", kFloats, false, select(lessThan(f(alpha), x), x, f(0))),
-      PLANISH_UNARY("hard_sigmoid", "clip(alpha*x + beta, 0, 1)", kFloats, false,
-                    clamped(x * f(alpha) + f(beta), f(0), f(1))),
-      PLANISH_UNARY("swish", "x * sigmoid(alpha*x)", kFloats, false, quotientOf(x, expOf(x * f(-alpha)) + f(1))),
-      PLANISH_UNARY("shrink", "x < -alpha ? x + beta : x > alpha ? x - beta : 0", kFloats, false,
-                    select(lessThan(x, f(-alpha)), x + f(beta), select(lessThan(f(alpha), x), x - f(beta), f(0)))),
-      PLANISH_UNARY("clip", "min(max(x, alpha), beta)", kNumbers, false,
-                    clamped(x, number(alpha, x->type.dtype), number(beta, x->type.dtype))),
-      PLANISH_UNARY("is_inf", "x is -inf (unless alpha is 0) or inf (unless beta is 0)", kFloats, true,
-                    select(lessThan(absOf(x), f(std::numeric_limits<double>::infinity())), number(0, DType::b1),
-                           select(binary(BinaryOp::Eq, x, x),
-                                  select(negative(x), number(alpha, DType::b1), number(beta, DType::b1)),
-                                  number(0, DType::b1)))),
-  }}, std::make_index_sequence<size_t(Unary::kCount)>());
+  static const auto rows = completeUnary(
+      std::array<UnaryRow, size_t(Unary::kCount)>{{
+          PLANISH_UNARY("relu", "max(x, 0)", kNumbers, false, max(x, zeroOf(x))),
+          PLANISH_UNARY("neg", "-x", kNumbers, false, negated(x)),
+          PLANISH_UNARY("abs", "|x|", kNumbers, false, absolute(x)),
+          PLANISH_UNARY("sign", "-1, 0 or 1", kNumbers, false, signOf(x)),
+          PLANISH_UNARY("exp", "e^x", kFloats, false, expOf(x)),
+          PLANISH_UNARY("log", "natural logarithm", kFloats, false, logOf(x)),
+          PLANISH_UNARY("sqrt", "square root", kFloats, false, sqrtOf(x)),
+          PLANISH_UNARY("reciprocal", "1 / x", kFloats, false, quotientOf(f(1), x)),
+          PLANISH_UNARY("tanh", "hyperbolic tangent", kFloats, false, call1(Tanh, x)),
+          PLANISH_UNARY("erf", "error function", kFloats, false, call1(Erf, x)),
+          PLANISH_UNARY("sin", "sine of radians", kFloats, false, call1(Sin, x)),
+          PLANISH_UNARY("cos", "cosine of radians", kFloats, false, call1(Cos, x)),
+          PLANISH_UNARY("tan", "tangent of radians", kFloats, false,
+                        quotientOf(call1(Sin, x), call1(Cos, x))),
+          PLANISH_UNARY("asin", "arc sine", kFloats, false, asin(x)),
+          PLANISH_UNARY("acos", "arc cosine", kFloats, false, f(1.5707963267948966) - asin(x)),
+          PLANISH_UNARY("atan", "arc tangent", kFloats, false, atan(x)),
+          PLANISH_UNARY("sinh", "hyperbolic sine", kFloats, false, (expm1(x) - expm1(f(0) - x)) * f(0.5)),
+          PLANISH_UNARY("cosh", "hyperbolic cosine", kFloats, false, (expOf(x) + expOf(f(0) - x)) * f(0.5)),
+          PLANISH_UNARY("asinh", "inverse hyperbolic sine", kFloats, false,
+                        withSignOf(log1p(absOf(x) + quotientOf(x * x, f(1) + sqrtOf(x * x + f(1)))), x)),
+          PLANISH_UNARY("acosh", "inverse hyperbolic cosine", kFloats, false,
+                        log1p((x - f(1)) + sqrtOf((x - f(1)) * (x + f(1))))),
+          PLANISH_UNARY("atanh", "inverse hyperbolic tangent", kFloats, false,
+                        log1p(quotientOf(x * f(2), f(1) - x)) * f(0.5)),
+          PLANISH_UNARY("floor", "largest integer not above x", kFloats, false, call1(Floor, x)),
+          PLANISH_UNARY("ceil", "smallest integer not below x", kFloats, false, call1(Ceil, x)),
+          PLANISH_UNARY("round", "nearest integer, ties to even", kFloats, false, call1(Round, x)),
+          PLANISH_UNARY("sigmoid", "1 / (1 + e^-x)", kFloats, false,
+                        quotientOf(f(1), expOf(f(0) - x) + f(1))),
+          PLANISH_UNARY("silu", "x * sigmoid(x)", kFloats, false, quotientOf(x, expOf(f(0) - x) + f(1))),
+          PLANISH_UNARY("softplus", "ln(1 + e^x)", kFloats, false, softplus(x)),
+          PLANISH_UNARY("softsign", "x / (1 + |x|)", kFloats, false, quotientOf(x, f(1) + absOf(x))),
+          PLANISH_UNARY("hard_swish", "x * clip(x/6 + 0.5, 0, 1)", kFloats, false,
+                        x * clamped(x * f(1.0 / 6) + f(0.5), f(0), f(1))),
+          PLANISH_UNARY("mish", "x * tanh(ln(1 + e^x))", kFloats, false, x * call1(Tanh, softplus(x))),
+          PLANISH_UNARY("gelu", "x/2 * (1 + erf(x / sqrt 2))", kFloats, false,
+                        x * f(0.5) * (f(1) + call1(Erf, x * f(0.7071067811865476)))),
+          PLANISH_UNARY("gelu_tanh", "gelu by its tanh approximation", kFloats, false, geluTanh(x)),
+          PLANISH_UNARY("not", "logical not", kBools, true, negation(x)),
+          PLANISH_UNARY("is_nan", "x is not a number", kFloats, true, negation(binary(BinaryOp::Eq, x, x))),
+          PLANISH_UNARY("leaky_relu", "x < 0 ? alpha*x : x", kFloats, false,
+                        select(negative(x), x * f(alpha), x)),
+          PLANISH_UNARY("elu", "x < 0 ? alpha*(e^x - 1) : x", kFloats, false,
+                        select(negative(x), expm1(min(x, f(0))) * f(alpha), x)),
+          PLANISH_UNARY("selu", "beta * elu(x, alpha)", kFloats, false,
+                        select(negative(x), expm1(min(x, f(0))) * f(alpha), x) * f(beta)),
+          PLANISH_UNARY("celu", "max(0, x) + min(0, alpha*(e^(x/alpha) - 1))", kFloats, false,
+                        select(negative(x), expm1(min(quotientOf(x, f(alpha)), f(0))) * f(alpha), x)),
+          PLANISH_UNARY("thresholded_relu", "x > alpha ? x : 0", kFloats, false,
+                        select(lessThan(f(alpha), x), x, f(0))),
+          PLANISH_UNARY("hard_sigmoid", "clip(alpha*x + beta, 0, 1)", kFloats, false,
+                        clamped(x * f(alpha) + f(beta), f(0), f(1))),
+          PLANISH_UNARY("swish", "x * sigmoid(alpha*x)", kFloats, false,
+                        quotientOf(x, expOf(x * f(-alpha)) + f(1))),
+          PLANISH_UNARY("shrink", "x < -alpha ? x + beta : x > alpha ? x - beta : 0", kFloats, false,
+                        select(lessThan(x, f(-alpha)), x + f(beta),
+                               select(lessThan(f(alpha), x), x - f(beta), f(0)))),
+          PLANISH_UNARY("clip", "min(max(x, alpha), beta)", kNumbers, false,
+                        clamped(x, number(alpha, x->type.dtype), number(beta, x->type.dtype))),
+          PLANISH_UNARY("is_inf", "x is -inf (unless alpha is 0) or inf (unless beta is 0)", kFloats, true,
+                        select(lessThan(absOf(x), f(std::numeric_limits<double>::infinity())),
+                               number(0, DType::b1),
+                               select(binary(BinaryOp::Eq, x, x),
+                                      select(negative(x), number(alpha, DType::b1), number(beta, DType::b1)),
+                                      number(0, DType::b1)))),
+      }},
+      std::make_index_sequence<size_t(Unary::kCount)>());
   return rows;
 }
 
 const std::array<BinaryRow, size_t(Binary::kCount)> &binaryTable() {
-  static const auto rows = completeBinary(std::array<BinaryRow, size_t(Binary::kCount)>{{
-      PLANISH_BINARY("add", "a + b", kNumbers, false, a + b),
-      PLANISH_BINARY("sub", "a - b", kNumbers, false, a - b),
-      PLANISH_BINARY("mul", "a * b", kNumbers, false, a * b),
-      PLANISH_BINARY("div", "a / b; integers truncate, and give a where b is 0", kNumbers, false, division(a, b)),
-      PLANISH_BINARY("mod", "remainder with the sign of b", kNumbers, false, modulo(a, b)),
-      PLANISH_BINARY("fmod", "remainder with the sign of a", kNumbers, false, remainder(a, b)),
-      PLANISH_BINARY("min", "smaller element", kNumbers, false, min(a, b)),
-      PLANISH_BINARY("max", "larger element", kNumbers, false, max(a, b)),
-      PLANISH_BINARY("pow", "a to the power of b", kFloats, false, power(a, b)),
-      PLANISH_BINARY("less", "a < b", kNumbers, true, lessThan(a, b)),
-      PLANISH_BINARY("less_equal", "a <= b", kNumbers, true, lessEqual(a, b)),
-      PLANISH_BINARY("equal", "a == b", kAnyType, true, binary(BinaryOp::Eq, a, b)),
-      PLANISH_BINARY("and", "logical and", kBools, true, binary(BinaryOp::And, a, b)),
-      PLANISH_BINARY("or", "logical or", kBools, true, binary(BinaryOp::Or, a, b)),
-      PLANISH_BINARY("xor", "logical exclusive or", kBools, true, notEqual(a, b)),
-      PLANISH_BINARY("prelu", "a < 0 ? a*b : a", kNumbers, false, select(negative(a), a * b, a)),
-  }}, std::make_index_sequence<size_t(Binary::kCount)>());
+  static const auto rows = completeBinary(
+      std::array<BinaryRow, size_t(Binary::kCount)>{{
+          PLANISH_BINARY("add", "a + b", kNumbers, false, a + b),
+          PLANISH_BINARY("sub", "a - b", kNumbers, false, a - b),
+          PLANISH_BINARY("mul", "a * b", kNumbers, false, a * b),
+          PLANISH_BINARY("div", "a / b; integers truncate, and give a where b is 0", kNumbers, false,
+                         division(a, b)),
+          PLANISH_BINARY("mod", "remainder with the sign of b", kNumbers, false, modulo(a, b)),
+          PLANISH_BINARY("fmod", "remainder with the sign of a", kNumbers, false, remainder(a, b)),
+          PLANISH_BINARY("min", "smaller element", kNumbers, false, min(a, b)),
+          PLANISH_BINARY("max", "larger element", kNumbers, false, max(a, b)),
+          PLANISH_BINARY("pow", "a to the power of b", kFloats, false, power(a, b)),
+          PLANISH_BINARY("less", "a < b", kNumbers, true, lessThan(a, b)),
+          PLANISH_BINARY("less_equal", "a <= b", kNumbers, true, lessEqual(a, b)),
+          PLANISH_BINARY("equal", "a == b", kAnyType, true, binary(BinaryOp::Eq, a, b)),
+          PLANISH_BINARY("and", "logical and", kBools, true, binary(BinaryOp::And, a, b)),
+          PLANISH_BINARY("or", "logical or", kBools, true, binary(BinaryOp::Or, a, b)),
+          PLANISH_BINARY("xor", "logical exclusive or", kBools, true, notEqual(a, b)),
+          PLANISH_BINARY("prelu", "a < 0 ? a*b : a", kNumbers, false, select(negative(a), a * b, a)),
+      }},
+      std::make_index_sequence<size_t(Binary::kCount)>());
   return rows;
 }
 

@@ -75,7 +75,8 @@ Compute computeGatherElements(const OpView &v) {
   });
 }
 
-/// The last dimension of the indices names positions of the dimensions from `axis` on, which counts the batch.
+/// The last dimension of the indices names positions of the dimensions from `axis` on, which counts the
+/// batch.
 Types inferGatherNd(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 2, 2));
   PLANISH_TRY(wantType(c, 1, kIndexes));
@@ -183,7 +184,8 @@ std::vector<ValueId> padWith(Importer &i, Ints pads, Ints axes, double value) {
   if (axes.empty())
     for (size_t d = 0; d < rank; ++d) axes.push_back(int64_t(d));
   if (pads.size() != 2 * axes.size())
-    i.fail("pads has " + std::to_string(pads.size()) + " entries, expected " + std::to_string(2 * axes.size()));
+    i.fail("pads has " + std::to_string(pads.size()) + " entries, expected " +
+           std::to_string(2 * axes.size()));
   PadAttrs a{Ints(rank, 0), Ints(rank, 0), PadMode(found - std::begin(kPadModes)), value};
   Ints cutBegin(rank, 0), cutEnd(rank, 0);
   for (size_t k = 0; k < axes.size() && !i.error(); ++k) {
@@ -202,7 +204,8 @@ std::vector<ValueId> padWith(Importer &i, Ints pads, Ints axes, double value) {
   for (size_t d = 0; d < rank; ++d) {
     if (!cutBegin[d] && !cutEnd[d]) continue;
     Expr size = extentOf(i.type(x).shape[d]) - (cutBegin[d] + cutEnd[d]);
-    if (auto s = constantOf(size); s && *s < 0) i.fail("pads cut more than axis " + std::to_string(d) + " has");
+    if (auto s = constantOf(size); s && *s < 0)
+      i.fail("pads cut more than axis " + std::to_string(d) + " has");
     if (!i.error()) x = sliced(i, x, int(d), imm(cutBegin[d]), size);
   }
   return one(grows && !i.error() ? i.append(kPad, a, {x}) : x);
@@ -235,7 +238,8 @@ Compute computeTriangle(const OpView &v) {
   });
 }
 const OpDef kTriangle = {.name = "triangle",
-                         .summary = "elements on and above (or below) a diagonal of the last two dimensions, else 0",
+                         .summary =
+                             "elements on and above (or below) a diagonal of the last two dimensions, else 0",
                          .operands = "x",
                          .cls = OpClass::Injective,
                          .layout = LayoutRule::RowMajor,
@@ -249,12 +253,15 @@ std::vector<ValueId> importTrilu(Importer &i) {
 }
 std::vector<ValueId> importEyeLike(Importer &i) {
   ValueId x = i.in(0);
-  static constexpr std::pair<int64_t, DType> kTypes[] = {{1, DType::f32}, {2, DType::u8},  {3, DType::i8}, {6, DType::i32},
-                                                         {7, DType::i64}, {9, DType::b1},  {10, DType::f32}, {11, DType::f32}};
+  static constexpr std::pair<int64_t, DType> kTypes[] = {{1, DType::f32},  {2, DType::u8},  {3, DType::i8},
+                                                         {6, DType::i32},  {7, DType::i64}, {9, DType::b1},
+                                                         {10, DType::f32}, {11, DType::f32}};
   DType type = i.type(x).dtype;
   if (i.hasAttr("dtype")) {
-    auto row = std::find_if(std::begin(kTypes), std::end(kTypes), [&](auto r) { return r.first == i.intAttr("dtype", 1); });
-    if (row == std::end(kTypes)) i.notSupported("attribute 'dtype' is " + std::to_string(i.intAttr("dtype", 1)));
+    auto row = std::find_if(std::begin(kTypes), std::end(kTypes),
+                            [&](auto r) { return r.first == i.intAttr("dtype", 1); });
+    if (row == std::end(kTypes))
+      i.notSupported("attribute 'dtype' is " + std::to_string(i.intAttr("dtype", 1)));
     else type = row->second;
   }
   int64_t k = std::clamp(i.intAttr("k", 0), -kMaxElements, kMaxElements);
@@ -360,14 +367,16 @@ Compute computeScatter(const OpView &v) {
       return select(found, load(v.in[2], at, found), old);
     });
   }
-  static constexpr Combine kCombines[] = {Combine::Sum, Combine::Sum, Combine::Product, Combine::Max, Combine::Min};
+  static constexpr Combine kCombines[] = {Combine::Sum, Combine::Sum, Combine::Product, Combine::Max,
+                                          Combine::Min};
   Combine combine = kCombines[size_t(a.mode)];
   c.init = old;
   c.lhs = select(hit, load(v.in[2], from, inside), neutral(combine, type));
   return reduced(std::move(c), combine, type);
 }
 const OpDef kScatter = {.name = "scatter_elements",
-                        .summary = "x with updates[i] put (or combined) at i with the axis replaced by indices[i]",
+                        .summary =
+                            "x with updates[i] put (or combined) at i with the axis replaced by indices[i]",
                         .operands = "x, indices, updates",
                         .cls = OpClass::Opaque,
                         .layout = LayoutRule::RowMajor,
@@ -381,7 +390,8 @@ std::vector<ValueId> importScatterElements(Importer &i) {
   auto found = std::find(std::begin(kScatterModes), std::end(kScatterModes), mode);
   if (found == std::end(kScatterModes)) i.fail("attribute 'reduction' is '" + mode + "'");
   if (i.error()) return one(x);
-  return one(i.append(kScatter, ScatterAttrs{axis, ScatterMode(found - std::begin(kScatterModes))}, {x, indices, updates}));
+  return one(i.append(kScatter, ScatterAttrs{axis, ScatterMode(found - std::begin(kScatterModes))},
+                      {x, indices, updates}));
 }
 
 // ---- import of gathers ---------------------------------------------------------------------------
@@ -403,7 +413,8 @@ std::vector<ValueId> importGatherNd(Importer &i) {
 } // namespace
 
 const OpDef kGather = {.name = "gather",
-                       .summary = "slices of x along an axis at the given indices, which may count from the end",
+                       .summary =
+                           "slices of x along an axis at the given indices, which may count from the end",
                        .operands = "x, indices",
                        .cls = OpClass::Injective,
                        .layout = LayoutRule::RowMajor,
@@ -411,7 +422,8 @@ const OpDef kGather = {.name = "gather",
                        .infer = inferGather,
                        .compute = computeGather};
 const OpDef kPad = {.name = "pad",
-                    .summary = "x with elements added around it: a constant, mirrored, the edge's, or wrapped",
+                    .summary =
+                        "x with elements added around it: a constant, mirrored, the edge's, or wrapped",
                     .operands = "x",
                     .cls = OpClass::Injective,
                     .prototype = PadAttrs{},

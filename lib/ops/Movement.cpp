@@ -152,7 +152,8 @@ Types inferSlice(InferContext &c) {
     int64_t last = inside && n > 0 ? first + (n - 1) * a.steps[d] : 0;
     if (!inside || (n > 0 && (last < 0 || last >= dim)))
       return badInput("axis " + std::to_string(d) + " has " + std::to_string(dim) + " elements, not " +
-                      std::to_string(n) + " from " + std::to_string(first) + " on by " + std::to_string(a.steps[d]));
+                      std::to_string(n) + " from " + std::to_string(first) + " on by " +
+                      std::to_string(a.steps[d]));
   }
   return oneOutput({in.dtype, a.size, {}, {}});
 }
@@ -192,9 +193,10 @@ Types inferConcat(InferContext &c) {
     size = size + extentOf(others[size_t(axis)]);
     others[size_t(axis)] = type.shape[size_t(axis)];
     if (others != type.shape)
-      return badInput("operands 0 and " + std::to_string(i) + " differ beside axis " + std::to_string(axis) + ": " +
-                      textOf(c.in(0)) + " and " + textOf(c.in(i)));
-    if (elementBound(c.in(i).shape) > kMaxElements) return badInput("operand " + std::to_string(i) + " is too large");
+      return badInput("operands 0 and " + std::to_string(i) + " differ beside axis " + std::to_string(axis) +
+                      ": " + textOf(c.in(0)) + " and " + textOf(c.in(i)));
+    if (elementBound(c.in(i).shape) > kMaxElements)
+      return badInput("operand " + std::to_string(i) + " is too large");
   }
   PLANISH_ASSIGN(type.shape[size_t(axis)], c.derive(size));
   return oneOutput({type.dtype, std::move(type.shape), {}, {}});

@@ -32,13 +32,15 @@ ValueId reshapedTo(Importer &i, ValueId x, const Exprs &target, bool zeroIsZero)
     if (c && *c < -1) i.fail("the target shape has the size " + std::to_string(*c));
     if (c == -1) inferred = int(d);
     if (c == 0 && !zeroIsZero && d >= in.size())
-      i.fail("size 0 at position " + std::to_string(d) + " copies a dimension that " + textOf(i.type(x)) + " lacks");
+      i.fail("size 0 at position " + std::to_string(d) + " copies a dimension that " + textOf(i.type(x)) +
+             " lacks");
     if (i.error()) return x;
     if (c == 0 && !zeroIsZero) shape.push_back(in[d]);
     else if (c == -1) shape.push_back(Dim(1));
     else shape.push_back(dimOf(i, target[d]));
   }
-  if (elementBound(shape) > kMaxElements) i.fail("the target shape " + textOf(shape) + " has more than 2^40 elements");
+  if (elementBound(shape) > kMaxElements)
+    i.fail("the target shape " + textOf(shape) + " has more than 2^40 elements");
   if (inferred >= 0 && !i.error()) {
     shape.erase(shape.begin() + inferred);
     Expr rest = quotient(in, shape);
@@ -87,8 +89,7 @@ std::vector<ValueId> importSqueeze(Importer &i) {
   for (size_t d = 0; d < in.size(); ++d) {
     bool isOne = in[d].isConstant() && in[d].constant() == 1;
     bool named = std::find(axes.begin(), axes.end(), int64_t(d)) != axes.end();
-    if (named && !isOne)
-      i.fail("axis " + std::to_string(d) + " of " + textOf(i.type(x)) + " has not size 1");
+    if (named && !isOne) i.fail("axis " + std::to_string(d) + " of " + textOf(i.type(x)) + " has not size 1");
     if (!named && !(all && isOne)) shape.push_back(in[d]);
   }
   return one(i.error() ? x : reshaped(i, x, shape));
@@ -144,7 +145,8 @@ ValueId importSliceAlong(Importer &i, ValueId x, int axis, const Expr &start, co
   return sliced(i, x, axis, constantOf(count) == 0 ? imm(0) : first, count, step);
 }
 
-std::vector<ValueId> importSliceWith(Importer &i, const Exprs &starts, const Exprs &ends, Ints axes, Ints steps) {
+std::vector<ValueId> importSliceWith(Importer &i, const Exprs &starts, const Exprs &ends, Ints axes,
+                                     Ints steps) {
   ValueId x = i.in(0);
   if (axes.empty())
     for (size_t k = 0; k < starts.size(); ++k) axes.push_back(int64_t(k));
@@ -181,9 +183,11 @@ Exprs splitSizes(Importer &i, const Dim &size, Ints given, int parts) {
       else sum += std::min(g, kMaxElements - sum);
     }
     if (given.size() != size_t(parts))
-      i.fail("split names " + std::to_string(given.size()) + " sizes for " + std::to_string(parts) + " outputs");
+      i.fail("split names " + std::to_string(given.size()) + " sizes for " + std::to_string(parts) +
+             " outputs");
     if (size.isConstant() && sum != size.constant())
-      i.fail("the sizes of split add up to " + std::to_string(sum) + ", not " + std::to_string(size.constant()));
+      i.fail("the sizes of split add up to " + std::to_string(sum) + ", not " +
+             std::to_string(size.constant()));
     return r;
   }
   Expr each = ceilDiv(extentOf(size), parts), left = extentOf(size);
@@ -211,7 +215,9 @@ std::vector<ValueId> splitInto(Importer &i, Ints given, bool mustBeEqual) {
 std::vector<ValueId> importSplitAttribute(Importer &i) {
   return splitInto(i, i.intsAttr("split", i.has(1) ? i.constants(1) : Ints{}), true);
 }
-std::vector<ValueId> importSplit13(Importer &i) { return splitInto(i, i.has(1) ? i.constants(1) : Ints{}, true); }
+std::vector<ValueId> importSplit13(Importer &i) {
+  return splitInto(i, i.has(1) ? i.constants(1) : Ints{}, true);
+}
 std::vector<ValueId> importSplit18(Importer &i) {
   int64_t parts = i.intAttr("num_outputs", i.node().outputs);
   if (!i.has(1) && parts != i.node().outputs)

@@ -103,7 +103,8 @@ std::vector<ValueId> importMeanVarianceNormalization(Importer &i) {
   for (int64_t &a : axes) a = i.axis(a, i.type(x).rank());
   ValueId mean = apply(i, Reduce::Mean, x, axes);
   ValueId centred = apply(i, Binary::Sub, x, mean);
-  ValueId deviation = apply(i, Unary::Sqrt, apply(i, Reduce::Mean, apply(i, Binary::Mul, centred, centred), axes));
+  ValueId deviation =
+      apply(i, Unary::Sqrt, apply(i, Reduce::Mean, apply(i, Binary::Mul, centred, centred), axes));
   return one(apply(i, Binary::Div, centred, apply(i, Binary::Add, deviation, 1e-9)));
 }
 
@@ -111,7 +112,8 @@ std::vector<ValueId> importLpNormalization(Importer &i) {
   ValueId x = i.in(0);
   int axis = i.axis(i.intAttr("axis", -1), i.type(x).rank());
   bool squares = i.intAttr("p", 2) == 2;
-  ValueId sum = apply(i, Reduce::Sum, squares ? apply(i, Binary::Mul, x, x) : apply(i, Unary::Abs, x), {axis});
+  ValueId sum =
+      apply(i, Reduce::Sum, squares ? apply(i, Binary::Mul, x, x) : apply(i, Unary::Abs, x), {axis});
   ValueId norm = squares ? apply(i, Unary::Sqrt, sum) : sum;
   // A vector of zeros stays one.
   ValueId isZero = apply(i, Binary::Equal, norm, 0);
@@ -123,7 +125,8 @@ std::vector<ValueId> importLrn(Importer &i) {
   ValueId x = i.in(0);
   int64_t size = i.intAttr("size", 1);
   const Shape in = i.type(x).shape;
-  if (in.size() < 2 || !in[1].isConstant()) i.fail("operand 0 is " + textOf(i.type(x)) + ", expected constant channels");
+  if (in.size() < 2 || !in[1].isConstant())
+    i.fail("operand 0 is " + textOf(i.type(x)) + ", expected constant channels");
   if (size < 1 || size > kMaxParameter) i.fail("attribute 'size' is " + std::to_string(size));
   if (i.error()) return one(x);
   // The sum is a 1-d convolution with ones along the channels, here over [N, 1, C, rest].

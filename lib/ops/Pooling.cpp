@@ -109,7 +109,12 @@ std::optional<PoolAttrs> importPool(Importer &i) {
   if (i.error()) return std::nullopt;
   WindowAttrs a = importWindow(i, x, kernel);
   if (i.error()) return std::nullopt;
-  return PoolAttrs{kernel, a.strides, a.dilations, a.padsBegin, a.padsEnd, i.intAttr("ceil_mode", 0) != 0,
+  return PoolAttrs{kernel,
+                   a.strides,
+                   a.dilations,
+                   a.padsBegin,
+                   a.padsEnd,
+                   i.intAttr("ceil_mode", 0) != 0,
                    i.intAttr("count_include_pad", 0) != 0};
 }
 std::vector<ValueId> importMaxPool(Importer &i) {

@@ -133,7 +133,9 @@ const OpDef kFind = {.name = "find",
 struct RunningAttrs {
   int64_t axis = 0;
   bool exclusive = false, reverse = false;
-  void visit(FieldVisitor &v) { v.field("axis", axis), v.field("exclusive", exclusive), v.field("reverse", reverse); }
+  void visit(FieldVisitor &v) {
+    v.field("axis", axis), v.field("exclusive", exclusive), v.field("reverse", reverse);
+  }
 };
 Types inferRunning(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 1, 1));
@@ -164,7 +166,8 @@ template <Combine Step> OpDef runningRow(std::string_view name, std::string_view
           .infer = inferRunning,
           .compute = computeRunning<Step>};
 }
-const OpDef kRunningSum = runningRow<Combine::Sum>("running_sum", "sum of all elements up to each along an axis");
+const OpDef kRunningSum =
+    runningRow<Combine::Sum>("running_sum", "sum of all elements up to each along an axis");
 const OpDef kRunningProduct =
     runningRow<Combine::Product>("running_product", "product of all elements up to each along an axis");
 

@@ -12,15 +12,22 @@ namespace {
 
 enum class ResizeMode : uint8_t { Nearest, Linear, Cubic };
 enum class Coordinates : uint8_t {
-  HalfPixel, HalfPixelSymmetric, PytorchHalfPixel, AlignCorners, Asymmetric, TfHalfPixelForNn, TfCropAndResize
+  HalfPixel,
+  HalfPixelSymmetric,
+  PytorchHalfPixel,
+  AlignCorners,
+  Asymmetric,
+  TfHalfPixelForNn,
+  TfCropAndResize
 };
 enum class Rounding : uint8_t { PreferFloor, PreferCeil, Floor, Ceil, Simple };
 
 constexpr std::string_view kModes[] = {"nearest", "linear", "cubic"};
-constexpr std::string_view kCoordinates[] = {"half_pixel",    "half_pixel_symmetric", "pytorch_half_pixel",
-                                             "align_corners", "asymmetric",           "tf_half_pixel_for_nn",
-                                             "tf_crop_and_resize"};
-constexpr std::string_view kRoundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil", "simple"};
+constexpr std::string_view kCoordinates[] = {
+    "half_pixel", "half_pixel_symmetric", "pytorch_half_pixel", "align_corners",
+    "asymmetric", "tf_half_pixel_for_nn", "tf_crop_and_resize"};
+constexpr std::string_view kRoundings[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil",
+                                           "simple"};
 std::span<const std::string_view> spellings(ResizeMode) { return kModes; }
 std::span<const std::string_view> spellings(Coordinates) { return kCoordinates; }
 std::span<const std::string_view> spellings(Rounding) { return kRoundings; }
@@ -50,7 +57,8 @@ Types inferResize(InferContext &c) {
       (a.coordinates == Coordinates::TfCropAndResize && a.roi.size() != 2 * in.size()))
     return badInput("sizes, scales and roi must fit " + textOf(c.in(0)));
   for (size_t d = 0; d < in.size(); ++d)
-    if (in[d].upper() == 0 && a.sizes[d].upper() > 0) return badInput("cannot enlarge an axis without elements");
+    if (in[d].upper() == 0 && a.sizes[d].upper() > 0)
+      return badInput("cannot enlarge an axis without elements");
   for (double s : a.scales)
     if (!(s >= 0 && s <= double(kMaxElements))) return badInput("a scale is " + textOf(s));
   return oneOutput({c.in(0).dtype, a.sizes, {}, {}});
@@ -79,7 +87,8 @@ struct Axis {
     return int64_t(s);
   }
   bool unchanged() const {
-    return in == out && a.coordinates != Coordinates::TfCropAndResize && (a.scales[dim] == 0 || a.scales[dim] == 1);
+    return in == out && a.coordinates != Coordinates::TfCropAndResize &&
+           (a.scales[dim] == 0 || a.scales[dim] == 1);
   }
 };
 
@@ -93,7 +102,8 @@ Expr source(const Axis &x, const Expr &o) {
   case Coordinates::Asymmetric: return divide(at, x.scale());
   case Coordinates::TfHalfPixelForNn: return divide(at + f(0.5), x.scale());
   case Coordinates::AlignCorners:
-    return select(lessThan(imm(1), extentOf(x.out)), divide(at * (size - f(1)), max(resized - f(1), f(1))), f(0));
+    return select(lessThan(imm(1), extentOf(x.out)), divide(at * (size - f(1)), max(resized - f(1), f(1))),
+                  f(0));
   case Coordinates::HalfPixelSymmetric: {
     Expr adjustment = divide(resized, x.scale() * size);
     Expr offset = divide(size, f(2)) * (f(1) - adjustment);
@@ -114,8 +124,7 @@ Expr nearest(const Axis &x, const Expr &o) {
   auto factor = x.factor();
   bool asymmetricFloor = x.a.coordinates == Coordinates::Asymmetric &&
                          (x.a.rounding == Rounding::Floor || x.a.rounding == Rounding::Simple);
-  bool halfPixelRound =
-      x.a.coordinates == Coordinates::HalfPixel && x.a.rounding == Rounding::PreferFloor;
+  bool halfPixelRound = x.a.coordinates == Coordinates::HalfPixel && x.a.rounding == Rounding::PreferFloor;
   // Whole factors: (o + 0.5)/s is never an integer, so both reduce to o div s.
   if (factor && (asymmetricFloor || halfPixelRound)) {
     Expr index = floorDiv(o, imm(*factor));
@@ -149,8 +158,10 @@ Taps linearTaps(const Axis &x, const Expr &o) {
 Taps cubicTaps(const Axis &x, const Expr &o) {
   double A = x.a.cubicA;
   Expr at = source(x, o), low = floorOf(at), t = at - low, u = f(1) - t;
-  auto outer = [&](const Expr &d) { return ((d * f(A) - f(5 * A)) * d + f(8 * A)) * d - f(4 * A); };  // 1 < d < 2
-  auto inner = [&](const Expr &d) { return (d * f(A + 2) - f(A + 3)) * d * d + f(1); };               // d <= 1
+  auto outer = [&](const Expr &d) {
+    return ((d * f(A) - f(5 * A)) * d + f(8 * A)) * d - f(4 * A);
+  };  // 1 < d < 2
+  auto inner = [&](const Expr &d) { return (d * f(A + 2) - f(A + 3)) * d * d + f(1); }; // d <= 1
   Taps taps{{}, {outer(t + f(1)), inner(t), inner(u), outer(u + f(1))}};
   Expr first = cast(DType::i64, low), sum;
   for (int64_t k = 0; k < 4; ++k) {
@@ -209,7 +220,8 @@ Compute computeResize(const OpView &v) {
 }
 
 const OpDef kResize = {.name = "resize",
-                       .summary = "resampling along axes: nearest, linear or cubic, in ONNX's coordinate modes",
+                       .summary =
+                           "resampling along axes: nearest, linear or cubic, in ONNX's coordinate modes",
                        .operands = "x",
                        .cls = OpClass::Injective,
                        .prototype = ResizeAttrs{},
@@ -219,7 +231,8 @@ const OpDef kResize = {.name = "resize",
 // ---- import --------------------------------------------------------------------------------------
 
 template <class E, size_t N>
-E spelled(Importer &i, std::string_view attribute, const std::string_view (&names)[N], const std::string &value) {
+E spelled(Importer &i, std::string_view attribute, const std::string_view (&names)[N],
+          const std::string &value) {
   auto found = std::find(std::begin(names), std::end(names), value);
   if (found == std::end(names)) i.fail("attribute '" + std::string(attribute) + "' is '" + value + "'");
   return found == std::end(names) ? E{} : E(found - std::begin(names));
@@ -255,7 +268,8 @@ Dim scaledSize(Importer &i, const Dim &size, double scale) {
 /// Sets sizes and scales of the dimensions in `axes`; the others stay.
 void applyScales(Importer &i, ResizeAttrs &a, const std::vector<double> &scales, const Ints &axes) {
   if (scales.size() != axes.size())
-    return i.fail("there are " + std::to_string(scales.size()) + " scales for " + std::to_string(axes.size()) + " axes");
+    return i.fail("there are " + std::to_string(scales.size()) + " scales for " +
+                  std::to_string(axes.size()) + " axes");
   for (size_t k = 0; k < axes.size() && !i.error(); ++k) {
     size_t d = size_t(axes[k]);
     a.scales[d] = scales[k];
@@ -265,9 +279,11 @@ void applyScales(Importer &i, ResizeAttrs &a, const std::vector<double> &scales,
 
 void applySizes(Importer &i, ResizeAttrs &a, Shape sizes, const Ints &axes, const std::string &policy) {
   if (sizes.size() != axes.size())
-    return i.fail("there are " + std::to_string(sizes.size()) + " sizes for " + std::to_string(axes.size()) + " axes");
+    return i.fail("there are " + std::to_string(sizes.size()) + " sizes for " + std::to_string(axes.size()) +
+                  " axes");
   if (policy == "stretch") {
-    for (size_t k = 0; k < axes.size(); ++k) a.scales[size_t(axes[k])] = 0, a.sizes[size_t(axes[k])] = sizes[k];
+    for (size_t k = 0; k < axes.size(); ++k)
+      a.scales[size_t(axes[k])] = 0, a.sizes[size_t(axes[k])] = sizes[k];
     return;
   }
   bool larger = policy == "not_smaller";
@@ -316,7 +332,9 @@ std::vector<ValueId> resizeBySimpleScales(Importer &i, const std::vector<double>
 std::vector<ValueId> importUpsample1(Importer &i) {
   return resizeBySimpleScales(i, {1, 1, i.floatAttr("height_scale", 1), i.floatAttr("width_scale", 1)});
 }
-std::vector<ValueId> importUpsample7(Importer &i) { return resizeBySimpleScales(i, i.floatsAttr("scales", {})); }
+std::vector<ValueId> importUpsample7(Importer &i) {
+  return resizeBySimpleScales(i, i.floatsAttr("scales", {}));
+}
 std::vector<ValueId> importResize10(Importer &i) { return resizeBySimpleScales(i, floatOperand(i, 1)); }
 
 std::vector<ValueId> importResize(Importer &i) {
@@ -326,7 +344,8 @@ std::vector<ValueId> importResize(Importer &i) {
   a.mode = spelled<ResizeMode>(i, "mode", kModes, i.stringAttr("mode", "nearest"));
   a.coordinates = spelled<Coordinates>(i, "coordinate_transformation_mode", kCoordinates,
                                        i.stringAttr("coordinate_transformation_mode", "half_pixel"));
-  a.rounding = spelled<Rounding>(i, "nearest_mode", kRoundings, i.stringAttr("nearest_mode", "round_prefer_floor"));
+  a.rounding =
+      spelled<Rounding>(i, "nearest_mode", kRoundings, i.stringAttr("nearest_mode", "round_prefer_floor"));
   a.cubicA = i.floatAttr("cubic_coeff_a", -0.75);
   a.excludeOutside = i.intAttr("exclude_outside", 0) != 0;
   a.extrapolation = i.floatAttr("extrapolation_value", 0);
@@ -344,7 +363,8 @@ std::vector<ValueId> importResize(Importer &i) {
       a.roi[size_t(axes[k]) + rank] = roi[k + axes.size()];
     }
   }
-  if (bySizes) applySizes(i, a, shapeOperand(i, 3), axes, i.stringAttr("keep_aspect_ratio_policy", "stretch"));
+  if (bySizes)
+    applySizes(i, a, shapeOperand(i, 3), axes, i.stringAttr("keep_aspect_ratio_policy", "stretch"));
   else applyScales(i, a, floatOperand(i, 2), axes);
   return resized(i, x, a);
 }

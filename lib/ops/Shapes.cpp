@@ -25,7 +25,8 @@ Compute computeShape(const OpView &v) {
   return mapped(v, "shape", [&](const Exprs &at) {
     Expr value = imm(0);
     for (int64_t d = a.end; d-- > a.begin;)
-      value = select(binary(BinaryOp::Eq, at[0], imm(d - a.begin)), extentOf(v.inTypes[0].shape[size_t(d)]), value);
+      value = select(binary(BinaryOp::Eq, at[0], imm(d - a.begin)), extentOf(v.inTypes[0].shape[size_t(d)]),
+                     value);
     return value;
   });
 }
@@ -88,7 +89,8 @@ std::vector<ValueId> importConstantOfShape(Importer &i) {
   ValueId value = i.scalar(DType::f32, 0);
   if (auto found = i.node().attributes.find("value"); found != i.node().attributes.end()) {
     auto *tensor = std::get_if<graph::ConstantTensor>(&found->second);
-    if (!tensor || elementBound(tensor->type.shape) != 1) i.fail("attribute 'value' is not a tensor of one element");
+    if (!tensor || elementBound(tensor->type.shape) != 1)
+      i.fail("attribute 'value' is not a tensor of one element");
     else value = i.graph().addConstant({tensor->type.dtype, {}, {}, {}}, tensor->data);
   }
   Shape shape = shapeOperand(i, 0);
@@ -97,7 +99,8 @@ std::vector<ValueId> importConstantOfShape(Importer &i) {
 std::vector<ValueId> importRange(Importer &i) {
   ValueId first = i.in(0);
   DType type = i.type(first).dtype;
-  auto start = constantScalar(i, first), limit = constantScalar(i, i.in(1)), delta = constantScalar(i, i.in(2));
+  auto start = constantScalar(i, first), limit = constantScalar(i, i.in(1)),
+       delta = constantScalar(i, i.in(2));
   if (!start || !delta || *delta == 0 || !std::isfinite(*start) || !std::isfinite(*delta)) {
     i.notSupported("start and delta must be constant, and delta not 0");
     return one(first);
@@ -113,7 +116,8 @@ std::vector<ValueId> importRange(Importer &i) {
     Exprs end = i.elements(1);
     if (i.error()) return one(first);
     int64_t step = int64_t(*delta);
-    Expr distance = step > 0 ? cast(DType::i64, end.at(0)) - int64_t(*start) : imm(int64_t(*start)) - cast(DType::i64, end.at(0));
+    Expr distance = step > 0 ? cast(DType::i64, end.at(0)) - int64_t(*start)
+                             : imm(int64_t(*start)) - cast(DType::i64, end.at(0));
     a.count = {dimOf(i, max(ceilDiv(distance, std::abs(step)), imm(0)))};
   }
   return one(i.error() ? first : i.append(kRange, a, {}));

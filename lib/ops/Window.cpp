@@ -4,16 +4,17 @@
 
 namespace planish::ops {
 
-std::vector<Window> windowsOf(const Ints &kernel, const Ints &strides, const Ints &dilations, const Ints &padsBegin,
-                              const Ints &padsEnd) {
+std::vector<Window> windowsOf(const Ints &kernel, const Ints &strides, const Ints &dilations,
+                              const Ints &padsBegin, const Ints &padsEnd) {
   std::vector<Window> r;
   for (size_t d = 0; d < kernel.size(); ++d)
     r.push_back({kernel[d], strides[d], dilations[d], padsBegin[d], padsEnd[d]});
   return r;
 }
 
-Result<std::vector<Window>> checkedWindows(int rank, const Ints &kernel, const Ints &strides, const Ints &dilations,
-                                           const Ints &padsBegin, const Ints &padsEnd) {
+Result<std::vector<Window>> checkedWindows(int rank, const Ints &kernel, const Ints &strides,
+                                           const Ints &dilations, const Ints &padsBegin,
+                                           const Ints &padsEnd) {
   size_t n = size_t(rank);
   PLANISH_TRY(wantEntries(kernel, n, 1, kMaxParameter, "the window"));
   PLANISH_TRY(wantEntries(strides, n, 1, kMaxParameter, "strides"));
@@ -37,7 +38,9 @@ Result<Dim> positions(InferContext &c, const Window &w, const Dim &size, bool ro
   return c.derive(loop::simplify(min(last, starts), {}) + 1);
 }
 
-Expr tapOf(const Window &w, const Expr &o, const Expr &k) { return o * w.stride + k * w.dilation - w.padBegin; }
+Expr tapOf(const Window &w, const Expr &o, const Expr &k) {
+  return o * w.stride + k * w.dilation - w.padBegin;
+}
 
 void guardTap(Compute &c, const Window &w, const Expr &tap, const Dim &in, const Dim &out) {
   if (w.padBegin > 0) c.where.push_back(tap);
@@ -73,16 +76,17 @@ static void padToSame(Importer &i, const Dim &size, Window &w, bool extraAtEnd) 
 WindowAttrs importWindow(Importer &i, ValueId x, const Ints &kernel) {
   size_t n = kernel.size();
   const Shape &shape = i.type(x).shape;
-  WindowAttrs a{i.intsAttr("strides", Ints(n, 1)), i.intsAttr("dilations", Ints(n, 1)), Ints(n, 0), Ints(n, 0)};
+  WindowAttrs a{i.intsAttr("strides", Ints(n, 1)), i.intsAttr("dilations", Ints(n, 1)), Ints(n, 0),
+                Ints(n, 0)};
   std::string mode = i.stringAttr("auto_pad", "NOTSET");
   Ints pads = i.intsAttr("pads", Ints(2 * n, 0));
   if (shape.size() != n + 2)
     i.fail("operand 0 is " + textOf(i.type(x)) + ", but the window has " + std::to_string(n) + " dimensions");
-  for (auto [values, count, what] : {std::tuple(&a.strides, n, "strides"), {&a.dilations, n, "dilations"},
-                                     {&pads, 2 * n, "pads"}}) {
+  for (auto [values, count, what] :
+       {std::tuple(&a.strides, n, "strides"), {&a.dilations, n, "dilations"}, {&pads, 2 * n, "pads"}}) {
     if (values->size() != count)
-      i.fail("attribute '" + std::string(what) + "' has " + std::to_string(values->size()) + " entries, expected " +
-             std::to_string(count));
+      i.fail("attribute '" + std::string(what) + "' has " + std::to_string(values->size()) +
+             " entries, expected " + std::to_string(count));
     for (int64_t v : *values)
       if (v < (values == &pads ? 0 : 1) || v > kMaxParameter)
         i.fail("attribute '" + std::string(what) + "' has the entry " + std::to_string(v));

@@ -12,10 +12,10 @@ struct Window {
 };
 
 /// The windows of an operator with `rank` spatial dimensions; an error names the wrong attribute.
-Result<std::vector<Window>> checkedWindows(int rank, const Ints &kernel, const Ints &strides, const Ints &dilations,
-                                           const Ints &padsBegin, const Ints &padsEnd);
-std::vector<Window> windowsOf(const Ints &kernel, const Ints &strides, const Ints &dilations, const Ints &padsBegin,
-                              const Ints &padsEnd);
+Result<std::vector<Window>> checkedWindows(int rank, const Ints &kernel, const Ints &strides,
+                                           const Ints &dilations, const Ints &padsBegin, const Ints &padsEnd);
+std::vector<Window> windowsOf(const Ints &kernel, const Ints &strides, const Ints &dilations,
+                              const Ints &padsBegin, const Ints &padsEnd);
 
 /// The number of positions of a window over `size` elements; an error where it does not fit.
 Result<Dim> positions(InferContext &c, const Window &w, const Dim &size, bool roundUp);
