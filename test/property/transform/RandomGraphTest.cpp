@@ -18,7 +18,7 @@ using graph::OpDef;
 using graph::ValueId;
 using Ints = std::vector<int64_t>;
 
-constexpr int kGraphs = 150, kNodes = 12;
+constexpr int kGraphs = 200, kNodes = 14;
 
 /// Writes chosen fields of an operator's attributes; the others keep their defaults.
 class FieldSetter : public graph::FieldVisitor {
@@ -75,7 +75,11 @@ public:
 
 private:
   int64_t pick(int64_t least, int64_t most) { return least + int64_t(random() % uint64_t(most - least + 1)); }
-  ValueId any() { return pool[size_t(pick(0, int64_t(pool.size()) - 1))]; }
+  /// Mostly one of the last values, so that chains and diamonds grow.
+  ValueId any() {
+    int64_t last = int64_t(pool.size()) - 1;
+    return pool[size_t(pick(pick(0, 2) ? std::max<int64_t>(last - 2, 0) : 0, last))];
+  }
   Ints sizes(ValueId v) { return *constantShape(g.type(v).shape); }
 
   ValueId constant(Ints shape) {
@@ -104,7 +108,7 @@ private:
   void addNode() {
     ValueId x = any();
     Ints shape = sizes(x);
-    switch (pick(0, 8)) {
+    switch (pick(0, 13)) {
     case 0: return convolution(x, shape);
     case 1: return reshape(x, shape);
     case 2: return transpose(x, shape);
@@ -113,7 +117,12 @@ private:
       return tryAppend("concat", {{"axis", {pick(0, int64_t(shape.size()) - 1)}}},
                        {x, pick(0, 1) ? x : any()});
     case 5: return matmul(x, shape);
-    case 6: return rescale(x, shape);
+    case 6:
+    case 7: return rescale(x, shape);
+    case 8:  // a contraction with a scale behind it, as batch normalisation leaves it
+      convolution(x, shape);
+      return rescale(pool.back(), sizes(pool.back()));
+    case 9: return diamond(x);
     default: return elementwise(x, shape);
     }
   }
@@ -143,6 +152,15 @@ private:
     ValueId k = constant(c);
     bool first = pick(0, 3) == 0;
     tryAppend(kNames[pick(0, 3)], {}, first ? std::vector{k, x} : std::vector{x, k});
+  }
+
+  /// A value and a function of it meet again, as in x * sigmoid(x).
+  void diamond(ValueId x) {
+    static constexpr std::string_view kFunctions[] = {"sigmoid", "relu", "tanh", "neg"};
+    static constexpr std::string_view kMeetings[] = {"mul", "sub", "add", "max"};
+    tryAppend(kFunctions[pick(0, 3)], {}, {x});
+    ValueId y = pool.back();
+    tryAppend(kMeetings[pick(0, 3)], {}, pick(0, 1) ? std::vector{x, y} : std::vector{y, x});
   }
 
   void convolution(ValueId x, const Ints &shape) {
