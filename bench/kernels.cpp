@@ -7,6 +7,7 @@
 //   bench-kernels --sweep NAME             every tile of one kernel
 #include "planish/codegen/Llvm.h"
 #include "planish/loop/Passes.h"
+#include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
 #include "planish/schedule/Packing.h"
 #include "planish/schedule/Template.h"
@@ -51,10 +52,13 @@ template <class F> double best(F &&call) {
   CHAIN(op, r, 0)                                                                                            \
   CHAIN(op, r, 1)                                                                                            \
   CHAIN(op, r, 2)                                                                                            \
-  CHAIN(op, r, 3) CHAIN(op, r, 4) CHAIN(op, r, 5) CHAIN(op, r, 6) CHAIN(op, r, 7) CHAIN(op, r, 8)            \
-      CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) CHAIN(op, r, 12) CHAIN(op, r, 13) CHAIN(op, r, 14)   \
-          CHAIN(op, r, 15) CHAIN(op, r, 16) CHAIN(op, r, 17) CHAIN(op, r, 18) CHAIN(op, r, 19)               \
-              CHAIN(op, r, 20) CHAIN(op, r, 21) CHAIN(op, r, 22) CHAIN(op, r, 23)
+  CHAIN(op, r, 3)                                                                                            \
+  CHAIN(op, r, 4)                                                                                            \
+  CHAIN(op, r, 5)                                                                                            \
+  CHAIN(op, r, 6)                                                                                            \
+  CHAIN(op, r, 7) CHAIN(op, r, 8) CHAIN(op, r, 9) CHAIN(op, r, 10) CHAIN(op, r, 11) CHAIN(op, r, 12)         \
+      CHAIN(op, r, 13) CHAIN(op, r, 14) CHAIN(op, r, 15) CHAIN(op, r, 16) CHAIN(op, r, 17) CHAIN(op, r, 18)  \
+          CHAIN(op, r, 19) CHAIN(op, r, 20) CHAIN(op, r, 21) CHAIN(op, r, 22) CHAIN(op, r, 23)
 void zeroed() { asm volatile("vzeroall" ::: "memory"); }
 void fmaLoop(long n) {
   zeroed();
@@ -80,6 +84,7 @@ struct Options {
   Activation act = Activation::None;
   int64_t outStride = 0;  // pixel stride of the output view; 0: dense
   int64_t zeroPoint = 0;  // of x, int8 only: a border table of biases
+  bool symbolic = false;  // height and width are known at run time only
 };
 
 Expr activated(Activation act, const Expr &v) {
@@ -95,6 +100,13 @@ Compute convolution(const Shape &s, const Options &o) {
   Sizes view;
   if (o.outStride) view = {s.ow() * o.outStride, o.outStride, 1};
   Buffer x = buffer("x", in, Sizes{s.h, s.w, s.ic}, o.planarInput ? Sizes{s.w, 1, s.h * s.w} : Sizes{});
+  Expr h = imm(s.h), width = imm(s.w), outH = imm(s.oh()), outW = imm(s.ow());
+  if (o.symbolic) {
+    h = use(var("h", {}, 1, 2 * s.h)), width = use(var("w", {}, 1, 2 * s.w));
+    auto out = [&](const Expr &n) { return floorDiv(n + (2 * s.pad - s.kernel), imm(s.stride)) + 1; };
+    outH = out(h), outW = out(width);
+    x = buffer("x", in, std::vector<Expr>{h, width, imm(s.ic)});
+  }
   Buffer w = buffer("w", weight,
                     s.depthwise ? Sizes{s.kernel, s.kernel, s.oc} : Sizes{s.oc, s.kernel, s.kernel, s.ic},
                     Sizes{}, Scope::Constant);
@@ -108,11 +120,11 @@ Compute convolution(const Shape &s, const Options &o) {
   Compute c;
   c.name = "conv";
   Var oh = var("oh"), ow = var("ow"), oc = var("oc"), kh = var("kh"), kw = var("kw"), ic = var("ic");
-  c.space = {{oh, imm(s.oh())}, {ow, imm(s.ow())}, {oc, imm(s.oc)}};
+  c.space = {{oh, outH}, {ow, outW}, {oc, imm(s.oc)}};
   c.reduce = {{kh, imm(s.kernel)}, {kw, imm(s.kernel)}};
   if (!s.depthwise) c.reduce.push_back({ic, imm(s.ic)});
   Expr ih = use(oh) * s.stride + use(kh) - s.pad, iw = use(ow) * s.stride + use(kw) - s.pad;
-  if (s.pad) c.where = {ih, imm(s.h - 1) - ih, iw, imm(s.w - 1) - iw};
+  if (s.pad) c.where = {ih, h - 1 - ih, iw, width - 1 - iw};
   c.lhs = load(x, {ih, iw, s.depthwise ? use(oc) : use(ic)});
   c.rhs = s.depthwise ? load(w, {use(kh), use(kw), use(oc)}) : load(w, {use(oc), use(kh), use(kw), use(ic)});
   auto skipped = [&](const Var &v, int64_t n, bool after) {
@@ -123,7 +135,8 @@ Compute convolution(const Shape &s, const Options &o) {
                                 skipped(ow, s.w, true), use(oc)});
   c.accumulator = o.int8 ? DType::i32 : DType::f32;
   c.sum = var("sum", {c.accumulator, 1});
-  c.out = buffer("y", in, Sizes{s.oh(), s.ow(), s.oc}, view);
+  c.out = o.symbolic ? buffer("y", in, std::vector<Expr>{outH, outW, imm(s.oc)})
+                     : buffer("y", in, Sizes{s.oh(), s.ow(), s.oc}, view);
   c.outIndices = {use(oh), use(ow), use(oc)};
   if (o.int8) {
     c.lhs = cast(DType::i32, c.lhs);
@@ -143,7 +156,7 @@ struct Case {
   const char *name;
   Shape shape;
   Options options;
-  double published = 0;  // percent of peak of the prototype on the machine it was written on
+  double published = 0; // percent of peak of the prototype on the machine it was written on; 0: not measured
   bool avx2 = false, cold = false;
   schedule::Config config = {};
 };
@@ -188,17 +201,21 @@ const std::vector<Case> kCases = {
      true,
      {{"prefetch", 0}}},
     {"1x1_2048x7_512_cold_pf", {2048, 512, 7, 7, 1, 1, 0}, {.act = Activation::Relu}, 94, false, true},
+    {"symbolic_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu, .symbolic = true}},
+    {"symbolic_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu, .symbolic = true}},
+    {"symbolic_dw_3x3_96x56", {96, 96, 56, 56, 3, 1, 1, true}, {.act = Activation::Relu, .symbolic = true}},
     {"avx2_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 98, true},
     {"avx2_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 95, true},
 };
 
-/// 64-byte aligned memory for buffers of constant shapes.
+/// 64-byte aligned memory for buffers.
 class Memory {
 public:
+  explicit Memory(const Substitution &symbols) : symbols(symbols) {}
   void *add(const BufferNode &b, unsigned seed) {
     int64_t last = 0;
-    std::vector<int64_t> shape = constantsOf(b.shape), strides = constantsOf(b.strides);
-    for (size_t d = 0; d < shape.size(); ++d) last += (shape[d] - 1) * strides[d];
+    auto value = [&](const Expr &e) { return *constantOf(substitute(e, symbols)); };
+    for (size_t d = 0; d < b.shape.size(); ++d) last += (value(b.shape[d]) - 1) * value(b.strides[d]);
     void *p = addBytes((last + 1) * byteSize(b.dtype));
     std::mt19937 rng(seed);
     for (int64_t i = 0; i <= last; ++i) {
@@ -215,18 +232,21 @@ public:
   }
 
 private:
+  const Substitution &symbols;
   std::vector<std::vector<std::byte>> storage;
 };
 
 struct Built {
   schedule::Scheduled scheduled;
+  Compute compute;
   codegen::Jit::Kernel code;
   double milliseconds;
 };
 
 Built build(const Case &k, const schedule::Config &config, codegen::Jit &jit, const Target &target) {
   double t = now();
-  Built b{schedule::schedule(convolution(k.shape, k.options), target, config), nullptr, 0};
+  Compute c = convolution(k.shape, k.options);
+  Built b{schedule::schedule(c, target, config), c, nullptr, 0};
   Legal legal{.fma = target.fma};
   auto code = jit.compile(legalize(unroll(vectorize(b.scheduled.lowered.function)), legal));
   if (!code) {
@@ -240,8 +260,14 @@ Built build(const Case &k, const schedule::Config &config, codegen::Jit &jit, co
 
 /// Seconds of one call; weights rotate through copies larger than the caches when `cold`.
 double timed(const Case &k, const Built &b, double &packRate) {
-  Compute c = convolution(k.shape, k.options);
-  Memory memory;
+  const Compute &c = b.compute;
+  Substitution symbols;
+  std::vector<int64_t> scalars;
+  for (const Var &v : c.scalars) {
+    scalars.push_back(v->name == "h" ? k.shape.h : k.shape.w);
+    symbols[v] = imm(scalars.back());
+  }
+  Memory memory(symbols);
   std::vector<void *> params;
   for (const Buffer &p : c.params) params.push_back(memory.add(*p, unsigned(params.size() + 1)));
   std::vector<std::vector<void *>> sets{params};
@@ -265,8 +291,8 @@ double timed(const Case &k, const Built &b, double &packRate) {
     }
   }
   size_t turn = 0;
-  int64_t tasks = *constantOf(taskCount(b.scheduled.lowered.function));
-  return best([&] { b.code(sets[turn++ % sets.size()].data(), nullptr, 0, tasks); });
+  int64_t tasks = *constantOf(substitute(taskCount(b.scheduled.lowered.function), symbols));
+  return best([&] { b.code(sets[turn++ % sets.size()].data(), scalars.data(), 0, tasks); });
 }
 
 std::string textOf(const schedule::Config &c) {
