@@ -46,8 +46,8 @@ TEST(MemoryPlan, NeverOverlapsAndStaysNearTheLowerBound) {
     for (size_t i = 0; i < all.size(); ++i) {
       EXPECT_EQ(p.offsets[i] % 64, 0);
       for (size_t j = 0; j < i; ++j)
-        if (meet(all[i], all[j]))
-          EXPECT_TRUE(p.offsets[i] + all[i].bytes <= p.offsets[j] || p.offsets[j] + all[j].bytes <= p.offsets[i]);
+        EXPECT_TRUE(!meet(all[i], all[j]) || p.offsets[i] + all[i].bytes <= p.offsets[j] ||
+                    p.offsets[j] + all[j].bytes <= p.offsets[i]);
     }
   }
 }
