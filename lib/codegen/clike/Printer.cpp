@@ -91,7 +91,7 @@ void Printer::kernel(const Function &f) {
     ++depth;
     line("const int64_t begin = " + std::string(dialect.task) + ", end = begin + 1;");
   }
-  body(scalarize(f.body, [this](const Store &s) { return native(s); }));
+  body(scalarize(f.body, [this](const Stmt &s) { return native(s); }));
   --depth;
   line("}");
 }
@@ -314,8 +314,25 @@ std::string Printer::address(const Buffer &buffer) {
   return p.extra ? "(" + p.pointer + " + " + text(p.extra) + ")" : p.pointer;
 }
 
-/// A statement that the dialect's vector types express as it is.
-bool Printer::native(const Store &s) const {
+/// The dialect's vector types express the store as it is, or the let and all statements it is for.
+bool Printer::native(const Stmt &s) {
+  if (auto *t = as<Store>(s)) return nativeStore(*t);
+  bool all = true;
+  auto added = nativeVars;
+  walk(s, [&](const Stmt &x) {
+    if (auto *l = as<Let>(x)) {
+      int lanes = l->var->type.lanes;
+      bool has = std::ranges::find(dialect.lanes, lanes) != dialect.lanes.end();
+      if (lanes > 1) all &= has && l->var->type.dtype != DType::b1 && nativeValue(l->value, lanes);
+      if (lanes > 1) nativeVars.insert(l->var.get());
+    }
+    if (auto *t = as<Store>(x)) all &= t->value->type.lanes == 1 ? nativeValue(t->value, 1) : nativeStore(*t);
+  });
+  if (!all) nativeVars = std::move(added);
+  return all;
+}
+
+bool Printer::nativeStore(const Store &s) const {
   int lanes = s.value->type.lanes;
   if (lanes == 1 || std::ranges::find(dialect.lanes, lanes) == dialect.lanes.end() || s.mask) return false;
   Expr target = makeExpr(s.value->type, Load{s.buffer, s.indices, {}});
@@ -334,7 +351,7 @@ bool Printer::nativeValue(const Expr &e, int lanes) const {
   bool word = t == DType::f32 || t == DType::i32;
   return match(
       e, [&](const IntImm &) { return true; }, [&](const FloatImm &) { return true; },
-      [&](const VarRef &) { return false; },
+      [&](const VarRef &v) { return nativeVars.contains(v.var.get()); },
       [&](const Binary &x) {
         bool index = x.op == BinaryOp::FloorDiv || x.op == BinaryOp::FloorMod;
         DType of = x.a->type.dtype;

@@ -33,7 +33,8 @@ public:
   int depth = 0;
 
 private:
-  bool native(const loop::Store &s) const;
+  bool native(const loop::Stmt &s);
+  bool nativeStore(const loop::Store &s) const;
   bool nativeValue(const loop::Expr &e, int lanes) const;
   void stmt(const loop::Stmt &s);
   void forLoop(const loop::For &f);
@@ -58,6 +59,7 @@ private:
   };
   std::map<const loop::BufferNode *, Place> buffers;
   std::unordered_map<const loop::ExprNode *, std::string> shared;  // temporaries of the current statement
+  std::set<const VarNode *> nativeVars;  // vector variables that stay vectors
   bool parallelIsTask = false;  // parallel loops run the tasks of this call
 };
 

@@ -82,7 +82,7 @@ private:
 
 class Scalarizer {
 public:
-  explicit Scalarizer(const std::function<bool(const Store &)> &k) : keep(k) {}
+  explicit Scalarizer(const std::function<bool(const Stmt &)> &k) : keep(k) {}
 
   Stmt run(const Stmt &s) {
     return match(
@@ -91,7 +91,7 @@ public:
         [&](const Store &t) { return store(s, t); },
         [&](const Alloc &a) { return makeStmt(Alloc{a.buffer, run(a.body)}); },
         [&](const If &i) { return makeStmt(If{one(i.cond), run(i.then)}); },
-        [&](const Let &l) { return let(l); },
+        [&](const Let &l) { return let(s, l); },
         [&](const Block &b) {
           std::vector<Stmt> r;
           for (const Stmt &x : b.stmts) r.push_back(run(x));
@@ -102,7 +102,7 @@ public:
   }
 
 private:
-  const std::function<bool(const Store &)> &keep;
+  const std::function<bool(const Stmt &)> &keep;
   std::map<Var, Buffer> arrays;
 
   LaneView view() const {
@@ -116,8 +116,9 @@ private:
     Var lane = var("lane", {}, 0, lanes - 1);
     return loop::loop(lane, imm(0), imm(lanes), LoopKind::Serial, body(use(lane)));
   }
-  Stmt let(const Let &l) {
+  Stmt let(const Stmt &s, const Let &l) {
     int lanes = l.var->type.lanes;
+    if (lanes > 1 && keep && keep(s)) return makeStmt(Let{l.var, l.value, run(l.body)});
     if (lanes == 1) return makeStmt(Let{l.var, one(l.value), run(l.body)});
     Buffer array = buffer(l.var->name, l.var->type.dtype, std::vector<int64_t>{lanes}, {}, Scope::Register);
     Stmt fill = overLanes(
@@ -129,7 +130,7 @@ private:
   }
   Stmt store(const Stmt &s, const Store &t) {
     int lanes = t.value->type.lanes;
-    if (keep && keep(t)) return s;
+    if (keep && keep(s)) return s;
     auto assigned = [&](const Expr &lane, const Expr &value) {
       LaneView v = view();
       std::vector<Expr> indices;
@@ -164,7 +165,7 @@ private:
 
 } // namespace
 
-Stmt scalarize(const Stmt &s, const std::function<bool(const Store &)> &keep) {
+Stmt scalarize(const Stmt &s, const std::function<bool(const Stmt &)> &keep) {
   return Scalarizer(keep).run(s);
 }
 

@@ -7,8 +7,8 @@
 
 namespace planish::codegen {
 
-/// Replaces vector statements by loops over their lanes. A statement that `keep` accepts stays as it is
-/// (absent: none does).
-loop::Stmt scalarize(const loop::Stmt &s, const std::function<bool(const loop::Store &)> &keep = {});
+/// Replaces vector statements by loops over their lanes. A store or let that `keep` accepts stays as it
+/// is (absent: none does); a kept let's variable occurs in kept statements only.
+loop::Stmt scalarize(const loop::Stmt &s, const std::function<bool(const loop::Stmt &)> &keep = {});
 
 } // namespace planish::codegen

@@ -169,6 +169,18 @@ TEST(OpenCl, PointwiseWithTranscendentals) {
     })");
 }
 
+TEST(OpenCl, VectorsStayVectors) {
+  auto parsed = parse(R"(
+    func @silu(%x: f32[64,8], %y: f32[64,8]) {
+      for parallel i in 0..64, vectorized v in 0..8 { %y[i, v] = %x[i, v] / (exp(0.0 - %x[i, v]) + 1.0) }
+    })");
+  ASSERT_TRUE(parsed) << parsed.error().text;
+  FunctionRef f = std::make_shared<const Function>(legalize(unroll(vectorize(*parsed->back()))));
+  std::string text = *printKernels(std::vector{f}, kOpenCl12);
+  EXPECT_NE(text.find("vstore8"), std::string::npos) << text;
+  EXPECT_EQ(text.find("lane"), std::string::npos) << text;
+}
+
 TEST(OpenCl, IntegerDotProducts) {
   compareText(R"(
     func @dot(%x: u8[4,32], %w: i8[8,16,4] packed, %y: u8[4,16]) {
