@@ -133,7 +133,8 @@ TEST(FoldScales, MergesAffineChains) {
 }
 
 TEST(FoldScales, RefusesWhatDoesNotCommute) {
-  // The result of the contraction is also an output; a shift where there is no bias; another dimension.
+  // The contraction's result is also an output; a shift where there is no bias; another dimension; (one
+  // that does commute); another reader.
   EXPECT_EQ(opsOf(passed(foldScales, parsed(R"(graph @main(%x: f32[2,2]) {
     %w = constant f32[2,2] [1.0, 2.0, 3.0, 4.0]
     %s = constant f32[2] [2.0, 0.5]
@@ -146,9 +147,7 @@ TEST(FoldScales, RefusesWhatDoesNotCommute) {
     %f: f32[2,2] = mul(%e, %r)
     %g: f32[2,2] = matmul(%x, %w)
     %h: f32[2,2] = mul(%g, %s)
-    return %a, %b, %d, %f, %h
-  })"))),
-            (Names{"matmul", "mul", "matmul", "add", "matmul", "mul", "matmul"}));
+XX
 }
 
 TEST(FoldScales, GroupsAndTransposedConvolutions) {
@@ -179,7 +178,8 @@ TEST(Layout, ChannelsLastUpToTheOutput) {
   })");
   Graph r = passed(layout, g);
   EXPECT_EQ(opsOf(r), (Names{"conv", "relu", "reshape", "concat", "transpose", "copy"}));
-  auto order = [&](size_t node) { return r.type(r.nodes()[node].outputs[0]).layout; };
+  auto order = [&](size_t node) {
+    return r.type(r.nodes()[node].outputs[0]).layout; };
   EXPECT_EQ(order(0), (Layout{0, 2, 3, 1}));
   EXPECT_EQ(order(1), (Layout{0, 2, 3, 1}));
   EXPECT_EQ(order(2), (Layout{0, 2, 1}));
