@@ -147,7 +147,12 @@ TEST(FoldScales, RefusesWhatDoesNotCommute) {
     %f: f32[2,2] = mul(%e, %r)
     %g: f32[2,2] = matmul(%x, %w)
     %h: f32[2,2] = mul(%g, %s)
-XX
+    %i: f32[2,2] = matmul(%x, %w)
+    %j: f32[2,2] = mul(%i, %s)
+    %k: f32[2,2] = relu(%i)
+    return %a, %b, %d, %f, %h, %j, %k
+  })"))),
+            (Names{"matmul", "mul", "matmul", "add", "matmul", "mul", "matmul", "matmul", "mul", "relu"}));
 }
 
 TEST(FoldScales, GroupsAndTransposedConvolutions) {
@@ -178,8 +183,7 @@ TEST(Layout, ChannelsLastUpToTheOutput) {
   })");
   Graph r = passed(layout, g);
   EXPECT_EQ(opsOf(r), (Names{"conv", "relu", "reshape", "concat", "transpose", "copy"}));
-  auto order = [&](size_t node) {
-    return r.type(r.nodes()[node].outputs[0]).layout; };
+  auto order = [&](size_t node) { return r.type(r.nodes()[node].outputs[0]).layout; };
   EXPECT_EQ(order(0), (Layout{0, 2, 3, 1}));
   EXPECT_EQ(order(1), (Layout{0, 2, 3, 1}));
   EXPECT_EQ(order(2), (Layout{0, 2, 1}));
