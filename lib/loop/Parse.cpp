@@ -12,7 +12,7 @@ namespace planish::loop {
 
 namespace {
 
-constexpr int kMaxDepth = 400;     // of nested statements and parentheses
+constexpr int kMaxDepth = 256;  // of nested statements and parentheses
 constexpr int kMaxChain = 4000;    // operators of one rank in a row
 constexpr int kMaxLanes = 1 << 16;
 
@@ -34,7 +34,7 @@ constexpr std::array<OperatorRow, 11> kOperators{{
     {"div", BinaryOp::FloorDiv, 4},
     {"mod", BinaryOp::FloorMod, 4},
 }};
-constexpr int kRanks = 5;
+constexpr int kLogicalRank = 2;  // up to here the result is a b1
 
 std::optional<int64_t> integerOf(std::string_view digits) {
   int64_t v = 0;
@@ -411,21 +411,27 @@ private:
     return makeExpr({DType::i64, int(lanes) * e->type.lanes}, Ramp{e, stride});
   }
 
+  /// Precedence climbing: operators of at least `rank`.
   Result<Expr> binaryExpr(int rank) {
-    if (rank == kRanks) return primary();
-    PLANISH_ASSIGN(Expr left, binaryExpr(rank + 1));
+    PLANISH_ASSIGN(Expr left, primary());
     for (int length = 0;; ++length) {
       auto row = std::find_if(kOperators.begin(), kOperators.end(),
-                              [&](const OperatorRow &r) { return r.rank == rank && lex.at(r.text); });
+                              [&](const OperatorRow &r) { return r.rank >= rank && lex.at(r.text); });
       if (row == kOperators.end()) return left;
       if (length == kMaxChain) return at("the expression is too long");
       lex.next();
-      PLANISH_ASSIGN(Expr right, binaryExpr(rank + 1));
-      if (left->type != right->type)
-        return at("the operands of '" + std::string(row->text) + "' have different types");
-      bool logical = row->rank <= 2;
-      left = makeExpr(logical ? Type{DType::b1, left->type.lanes} : left->type, Binary{row->op, left, right});
+      PLANISH_ASSIGN(Expr right, binaryExpr(row->rank + 1));
+      PLANISH_TRY(combine(*row, left, right));
     }
+  }
+
+  /// left = left (op) right
+  Status combine(const OperatorRow &row, Expr &left, const Expr &right) {
+    if (left->type != right->type)
+      return at("the operands of '" + std::string(row.text) + "' have different types");
+    Type type = row.rank <= kLogicalRank ? Type{DType::b1, left->type.lanes} : left->type;
+    left = makeExpr(type, Binary{row.op, left, right});
+    return {};
   }
 
   Result<Expr> primary() {
