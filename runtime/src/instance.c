@@ -307,13 +307,16 @@ static planish_status bind_inputs(planish_instance *self, char *error) {
 
 static planish_status run_host(planish_instance *self, char *error) {
   const planish_model *model = self->model;
+  uint64_t mode;
   int32_t failure;
   const planish_status status = bind_inputs(self, error);
   if (status) return status;
   self->run_threads =
       self->threads > 1 && self->process == planish_os_process_v1() ? self->threads : (uint32_t)1;
   reset_output_dims(self);
+  mode = planish_cpu_begin_floats();
   failure = model->host(&self->frame);
+  planish_cpu_restore_floats(mode);
   if (!failure) return PLANISH_OK;
   planish_text_v1(error, "model '%s': %s", model->name,
                   failure > 0 && (uint32_t)failure <= model->n_failures ? model->failures[failure - 1]

@@ -1,5 +1,7 @@
 #include "pool.h"
 
+#include "cpu.h"
+
 #include <stdatomic.h>
 
 #include "planish/runtime.h"
@@ -93,6 +95,7 @@ static int claim(worker *from, uint32_t job) {
 static void *work(void *argument) {
   worker *self = argument;
   uint32_t job = 0;
+  planish_cpu_begin_floats();
   for (;;) {
     job = wait_for_change(&self->go, job);
     if (!claim(self, job)) continue;

@@ -143,6 +143,19 @@ TEST_F(InstanceTest, tellsWhyTheModelRefusedItsData) {
   EXPECT_EQ(checkAdd(net, 12, 1), "");
 }
 
+TEST_F(InstanceTest, countsSubnormalsAsZeroOnlyWhileItRuns) {
+  Instance net(add.model, 2);
+  volatile float tiny = 1e-39F;
+  floats.fill(1e-39F);
+  setInputs(net, AddModel::kMaxRows);
+  ASSERT_EQ(planish_run(net), PLANISH_OK);
+  planish_tensor out;
+  ASSERT_EQ(planish_get_output(net, 0, &out), PLANISH_OK);
+  const auto *sum = static_cast<const float *>(out.data);
+  for (size_t i = 0; i < floats.size(); ++i) ASSERT_EQ(sum[i], 0) << i;
+  EXPECT_GT(tiny * 2, 0);
+}
+
 TEST_F(InstanceTest, runsInTheCallersMemory) {
   const uint64_t bytes = planish_memory_bytes(&add.model);
   std::vector<std::byte> room(bytes + 1 + PLANISH_ALIGNMENT);
