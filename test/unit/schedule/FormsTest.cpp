@@ -57,6 +57,13 @@ std::vector<Target> machineTargets() {
   return r;
 }
 
+/// The number of tasks for these values of the scalars.
+int64_t tasksOf(const loop::Function &f, const std::vector<int64_t> &scalars) {
+  loop::Substitution map;
+  for (size_t i = 0; i < scalars.size(); ++i) map[f.scalars[i]] = loop::imm(scalars[i]);
+  return loop::constantOf(loop::substitute(loop::taskCount(f), map)).value();
+}
+
 /// Compiles and runs the tasks in several ranges of random sizes, the last ones first: every iteration
 /// must run exactly once however the range is cut (kernels in place notice the others).
 Runner inRanges(codegen::Jit &jit, uint64_t seed) {
@@ -64,12 +71,8 @@ Runner inRanges(codegen::Jit &jit, uint64_t seed) {
                       const std::vector<int64_t> &scalars) -> std::string {
     auto code = jit.compile(f);
     if (!code) return code.error().text;
-    loop::Substitution map;
-    for (size_t i = 0; i < scalars.size(); ++i) map[f.scalars[i]] = loop::imm(scalars[i]);
-    auto tasks = loop::constantOf(loop::substitute(loop::taskCount(f), map));
-    if (!tasks) return "the number of tasks is not known from the scalars";
     Random random(seed);
-    for (int64_t end = *tasks; end > 0;) {
+    for (int64_t end = tasksOf(f, scalars); end > 0;) {
       int64_t begin = random.chance(20) ? 0 : random.below(end);
       (*code)(params.data(), scalars.data(), begin, end);
       end = begin;
@@ -93,6 +96,30 @@ TEST(Forms, MachineCodeAgreesInAnyTaskRanges) {
     EXPECT_EQ(wrong, "") << c.text << "\n  " << t.cpu << " dot4=" << t.dot4 << " " << textOf(config)
                          << "\n  again: PLANISH_SEED=" << seed
                          << " PLANISH_CASES=1 unit_schedule --gtest_filter=Forms.MachineCode*";
+  }
+}
+
+// One case again: PLANISH_SEED=<seed> PLANISH_CASES=1 unit_schedule --gtest_filter=Forms.EveryTask*
+TEST(Forms, EveryTaskRunsOnce) {
+  uint64_t first = fromEnvironment("PLANISH_SEED", 1), count = fromEnvironment("PLANISH_CASES", 150);
+  std::vector<Target> targets = machineTargets();
+  if (targets.empty()) GTEST_SKIP() << "no code for this machine";
+  codegen::Jit jit(targets[0]);
+  Runner oneByOne = [&](const loop::Function &f, const std::vector<void *> &params,
+                        const std::vector<int64_t> &scalars) -> std::string {
+    auto code = jit.compile(f);
+    if (!code) return code.error().text;
+    for (int64_t i = tasksOf(f, scalars); i-- > 0;) (*code)(params.data(), scalars.data(), i, i + 1);
+    return "";
+  };
+  for (uint64_t seed = first; seed < first + count; ++seed) {
+    Random random(seed);
+    Case c = randomCase(random, true);
+    Config config = randomConfig(c.compute, targets[0], random);
+    if (auto it = config.find("parallel"); it != config.end()) it->second = 1 + random.below(3);
+    std::string wrong = compareForms(c, targets[0], config, seed, oneByOne);
+    EXPECT_EQ(wrong, "") << c.text << "\n  " << textOf(config) << "\n  again: PLANISH_SEED=" << seed
+                         << " PLANISH_CASES=1 unit_schedule --gtest_filter=Forms.EveryTask*";
   }
 }
 

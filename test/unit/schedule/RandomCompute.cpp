@@ -16,6 +16,7 @@ namespace {
 /// Builds one case; remembers the symbols it makes and their values.
 struct Maker {
   Random &random;
+  bool inPlace;  // always, where the output is real
   Case made;
   std::vector<std::pair<Var, int64_t>> symbols;
 
@@ -65,7 +66,7 @@ struct Maker {
     Expr v = c.reduce.empty() ? Expr() : use(c.sum);
     c.value = v;
     bool real = c.out->dtype == DType::f32;
-    if (real && random.chance(30)) {
+    if (real && (inPlace || random.chance(30))) {
       say("in-place");
       c.value = c.value + load(c.out, at);
     } else if (real && random.chance(20)) {
@@ -123,12 +124,12 @@ Spatial spatial(Maker &m, const std::string &name, int64_t kernel, bool window, 
   return s;
 }
 
-Case convolution(Random &r) {
-  Maker m{r, {}, {}};
+Case convolution(Random &r, bool inPlace) {
+  Maker m{r, inPlace, {}, {}};
   Compute &c = m.made.compute;
   c.name = "conv";
   m.say("conv");
-  bool int8 = r.chance(30), depthwise = r.chance(25);
+  bool int8 = !inPlace && r.chance(30), depthwise = r.chance(25);
   int64_t groups = depthwise ? r.pick({3, 8, 17, 24}) : r.pick({1, 1, 1, 2, 3});
   int64_t ic = depthwise ? 1 : r.pick({1, 2, 3, 4, 5, 8, 12, 17, 24}),
           oc = depthwise ? 1 : r.pick({1, 2, 7, 8, 13, 16, 24, 33});
@@ -179,8 +180,8 @@ Case convolution(Random &r) {
   return m.finish();
 }
 
-Case matmul(Random &r) {
-  Maker m{r, {}, {}};
+Case matmul(Random &r, bool inPlace) {
+  Maker m{r, inPlace, {}, {}};
   Compute &c = m.made.compute;
   c.name = "matmul";
   m.say("matmul");
@@ -212,12 +213,12 @@ Case matmul(Random &r) {
   return m.finish();
 }
 
-Case pooling(Random &r) {
-  Maker m{r, {}, {}};
+Case pooling(Random &r, bool inPlace) {
+  Maker m{r, inPlace, {}, {}};
   Compute &c = m.made.compute;
   c.name = "pool";
   m.say("pool");
-  bool largest = r.chance(50), bytes = largest && r.chance(40);
+  bool largest = r.chance(50), bytes = !inPlace && largest && r.chance(40);
   c.combine = largest ? Combine::Max : Combine::Sum;
   c.accumulator = bytes ? DType::u8 : DType::f32;
   int64_t kernel = r.pick({1, 2, 3, 3, 5, 7}), rank = r.pick({1, 2, 2, 2, 3});
@@ -247,8 +248,8 @@ Case pooling(Random &r) {
 }
 
 /// Sums, largest, smallest elements and products over some dimensions of a tensor.
-Case reduction(Random &r) {
-  Maker m{r, {}, {}};
+Case reduction(Random &r, bool inPlace) {
+  Maker m{r, inPlace, {}, {}};
   Compute &c = m.made.compute;
   c.name = "reduce";
   m.say("reduce");
@@ -291,8 +292,8 @@ Case reduction(Random &r) {
   return m.finish();
 }
 
-Case pointwise(Random &r) {
-  Maker m{r, {}, {}};
+Case pointwise(Random &r, bool inPlace) {
+  Maker m{r, inPlace, {}, {}};
   Compute &c = m.made.compute;
   c.name = "map";
   m.say("map");
@@ -312,7 +313,7 @@ Case pointwise(Random &r) {
     if (r.chance(30)) std::swap(o[size_t(r.below(rank))], o[size_t(r.below(rank))]);
     return o;
   };
-  bool bytes = r.chance(25);
+  bool bytes = !inPlace && r.chance(25);
   DType type = bytes ? DType::u8 : DType::f32;
   c.out = m.tensor("y", type, shape, order());
   c.value = load(m.tensor("x", type, shape, order()), at);
@@ -331,7 +332,7 @@ Case pointwise(Random &r) {
       }
       c.value = c.value + load(m.tensor("b", DType::f32, s, m.natural(s.size())), i);
     }
-    if (r.chance(30)) c.value = c.value + load(c.out, at);
+    if (inPlace || r.chance(30)) c.value = c.value + load(c.out, at);
     if (r.chance(20)) c.value = select(lessThan(use(c.space[0].var), imm(2)), c.value, fimm(0) - c.value);
     if (r.chance(30)) c.value = max(c.value, fimm(0));
   }
@@ -341,13 +342,13 @@ Case pointwise(Random &r) {
 
 } // namespace
 
-Case randomCase(Random &r) {
+Case randomCase(Random &r, bool inPlace) {
   int64_t kind = r.below(100);
-  if (kind < 40) return convolution(r);
-  if (kind < 60) return matmul(r);
-  if (kind < 75) return pooling(r);
-  if (kind < 87) return reduction(r);
-  return pointwise(r);
+  if (kind < 40) return convolution(r, inPlace);
+  if (kind < 60) return matmul(r, inPlace);
+  if (kind < 75) return pooling(r, inPlace);
+  if (kind < 87) return reduction(r, inPlace);
+  return pointwise(r, inPlace);
 }
 
 Memory::Memory(const std::vector<Buffer> &params, const std::vector<Var> &scalars,

@@ -31,7 +31,8 @@ struct Case {
   bool exact = true;             // no transcendental function inside
 };
 
-Case randomCase(Random &random);
+/// `inPlace`: the output is also read, so that a place written twice shows.
+Case randomCase(Random &random, bool inPlace = false);
 
 /// The memory of the parameters of a function, filled with data (or a canary where it is written).
 class Memory {
