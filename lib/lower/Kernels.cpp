@@ -111,7 +111,7 @@ Result<LoweredStep> KernelSet::lower(const Step &step) {
   std::vector<std::pair<Operand, Buffer>> distinct;
   auto bufferFor = [&](const Operand &o, const std::string &name) {
     for (auto &[other, b] : distinct)
-      if (samePlace(other.place, o.place) && other.type.shape == o.type.shape) return b;
+      if (other.type.shape == o.type.shape && samePlace(other.place, o.place, o.type.shape)) return b;
     loop::Scope scope = storage.roots[size_t(o.place.root)].region == loop::Region::Constant ? loop::Scope::Constant
                                                                                             : loop::Scope::Global;
     Buffer b = loop::buffer(name, o.type.dtype, extents(o.type.shape), o.place.view.strides, scope);

@@ -79,8 +79,8 @@ private:
     }
     const Operand &o = *a.operand;
     for (auto &[known, b] : operands)
-      if (samePlace(known.operand->place, o.place) && known.operand->type.shape == o.type.shape &&
-          known.operand->type.dtype == o.type.dtype)
+      if (known.operand->type.dtype == o.type.dtype && known.operand->type.shape == o.type.shape &&
+          samePlace(known.operand->place, o.place, o.type.shape))
         return b;
     const Root &root = storage.roots[size_t(o.place.root)];
     int64_t index = root.region == Region::Arena ? memory.offsets[size_t(o.place.root)] : root.index;

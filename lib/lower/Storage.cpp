@@ -20,10 +20,13 @@ using graph::View;
 using loop::Expr;
 using loop::Region;
 
-bool samePlace(const Place &a, const Place &b) {
-  return a.root == b.root && loop::equal(a.view.offset, b.view.offset) &&
-         std::equal(a.view.strides.begin(), a.view.strides.end(), b.view.strides.begin(), b.view.strides.end(),
-                    [](const Expr &x, const Expr &y) { return loop::equal(x, y); });
+bool samePlace(const Place &a, const Place &b, const Shape &shape) {
+  if (a.root != b.root || !loop::equal(a.view.offset, b.view.offset)) return false;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    bool one = shape[d].isConstant() && shape[d].constant() == 1;
+    if (!one && !loop::equal(a.view.strides[d], b.view.strides[d])) return false;
+  }
+  return true;
 }
 
 std::vector<Expr> denseStrides(const Shape &shape, const Layout &order) {
@@ -162,7 +165,7 @@ private:
       for (size_t i = 0; i < n.inputs.size(); ++i) {
         ValueId in = n.inputs[i];
         Place part{place(out)->root, *n.op->inputView(v, int(i), place(out)->view)};
-        if (!samePlace(*place(in), part)) copyStep(id, in, *place(in), out, part, g.type(in));
+        if (!samePlace(*place(in), part, g.type(in).shape)) copyStep(id, in, *place(in), out, part, g.type(in));
       }
       return {};
     }
@@ -174,7 +177,7 @@ private:
           place(out) = as;
           return {};
         }
-        if (!samePlace(*place(out), as)) copyStep(id, n.inputs[0], as, out, *place(out), g.type(out));
+        if (!samePlace(*place(out), as, g.type(out).shape)) copyStep(id, n.inputs[0], as, out, *place(out), g.type(out));
         return {};
       }
     }
@@ -197,9 +200,8 @@ private:
     for (const auto &in : step.in) {
       if (!in || in->type.dtype != type.dtype || in->type.shape != type.shape) continue;
       if (plan.roots[size_t(in->place.root)].region != Region::Arena || !diesAt(in->place.root, id)) continue;
-      bool strides = std::equal(want.begin(), want.end(), in->place.view.strides.begin(),
-                                in->place.view.strides.end(),
-                                [](const Expr &a, const Expr &b) { return loop::equal(a, b); });
+      Place same{in->place.root, {want, in->place.view.offset}};
+      bool strides = samePlace(same, in->place, type.shape);
       if (strides && readsOnlyWhereItWrites(n, step, in->place.root)) return in->place;
     }
     return std::nullopt;
@@ -222,7 +224,7 @@ private:
     for (const auto &o : step.in) {
       in.push_back(o ? shaped(*o, "x") : nullptr);
       if (!o || o->place.root != root) continue;
-      if (first && !samePlace(first->place, o->place)) return false;  // another part of the same memory
+      if (first && !samePlace(first->place, o->place, o->type.shape)) return false;  // another part of the same memory
       first = &*o;
       ofRoot.push_back(in.back());
     }

@@ -23,7 +23,8 @@ struct Place {
   int root = -1;
   graph::View view;
 };
-bool samePlace(const Place &a, const Place &b);
+/// True if a value of this shape is the same elements in both places; strides of size 1 do not count.
+bool samePlace(const Place &a, const Place &b, const Shape &shape);
 
 struct Operand {
   graph::ValueId value;  // whose name and type it has
