@@ -11,9 +11,13 @@
 #include <planish/abi.h>
 
 #include <atomic>
+#include <cerrno>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
+#include <optional>
+#include <system_error>
 #include <thread>
 #include <unistd.h>
 
@@ -28,28 +32,43 @@ namespace {
 /// Kernels per object: constant, so that the bytes do not depend on the number of threads.
 constexpr size_t kKernelsPerObject = 4;
 
-/// Runs the jobs on all cores; the first error in order wins.
+/// Runs the jobs on all cores; the first problem in order wins, be it an error or an exception.
 Result<std::vector<std::string>> inParallel(const std::vector<std::function<Result<std::string>()>> &jobs) {
-  std::vector<std::optional<Result<std::string>>> done(jobs.size());
+  struct Outcome {
+    std::optional<Result<std::string>> result;
+    std::exception_ptr thrown;
+  };
+  std::vector<Outcome> done(jobs.size());
   std::atomic<size_t> next{0};
   auto work = [&] {
-    for (size_t i; (i = next++) < jobs.size();) done[i] = jobs[i]();
+    for (size_t i; (i = next++) < jobs.size();) {
+      try {
+        done[i].result = jobs[i]();
+      } catch (...) { done[i].thrown = std::current_exception(); }
+    }
   };
-  std::vector<std::thread> threads;
-  for (unsigned t = 1; t < std::max(1U, std::thread::hardware_concurrency()); ++t) threads.emplace_back(work);
-  work();
-  for (std::thread &t : threads) t.join();
+  {
+    std::vector<std::jthread> threads;
+    try {
+      for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) threads.emplace_back(work);
+    } catch (const std::system_error &) {
+      // The system refuses more threads: those there are do all the work.
+    }
+    work();
+  }
   std::vector<std::string> r;
-  for (auto &d : done) {
-    if (!*d) return d->error();
-    r.push_back(**std::move(d));
+  for (Outcome &o : done) {
+    if (o.thrown) std::rethrow_exception(o.thrown);
+    if (!*o.result) return o.result->error();
+    r.push_back(**std::move(o.result));
   }
   return r;
 }
 
 std::vector<std::byte> weightsOf(const Program &p) {
   std::vector<int64_t> offsets = loop::constantOffsets(p);
-  std::vector<std::byte> bytes(p.constants.empty() ? 0 : size_t(offsets.back()) + p.constants.back().bytes->size());
+  std::vector<std::byte> bytes(
+      p.constants.empty() ? 0 : size_t(offsets.back()) + p.constants.back().bytes->size());
   for (size_t i = 0; i < p.constants.size(); ++i)
     std::copy(p.constants[i].bytes->begin(), p.constants[i].bytes->end(), bytes.begin() + offsets[i]);
   return bytes;
@@ -69,9 +88,8 @@ Result<std::vector<LinkInput>> objectsOf(const Program &p, const Target &target,
         [=, &target] { return codegen::emitKernels(some, target, codegen::Form::Object); });
   }
   job("host.o", [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object); });
-  job("runtime.o", [&] {
-    return codegen::compileBitcode({kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size}, target);
-  });
+  job("runtime.o",
+      [&] { return codegen::compileBitcode({kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size}, target); });
   job("model.o", [&] { return modelObject(p, target, buildId); });
   if (!p.constants.empty())
     job("weights.o", [&] { return codegen::dataObject(weightsOf(p), symbolsOf(p).weights, target); });
@@ -87,12 +105,20 @@ Result<std::string> readFile(const fs::path &path) {
   return std::string(std::istreambuf_iterator<char>(in), {});
 }
 
+/// A file's text; empty where it cannot be read.
+std::string textOf(const fs::path &path) {
+  Result<std::string> text = readFile(path);
+  return text ? *std::move(text) : std::string();
+}
+
 /// A folder of its own that goes away with everything in it.
 class Scratch {
 public:
-  static Result<Scratch> make(const fs::path &near) {
-    std::string pattern = near.string() + ".XXXXXX";
-    if (!mkdtemp(pattern.data())) return failed("cannot make a folder '" + pattern + "'");
+  /// The begin of its path; the rest is made up.
+  static Result<Scratch> make(const fs::path &begin) {
+    std::string pattern = begin.string() + ".XXXXXX";
+    if (!mkdtemp(pattern.data()))
+      return failed("cannot make a folder '" + pattern + "': " + std::generic_category().message(errno));
     return Scratch(pattern);
   }
   Scratch(Scratch &&other) noexcept : path(std::move(other.path)) { other.path.clear(); }
@@ -107,12 +133,62 @@ private:
   explicit Scratch(std::string p) : path(std::move(p)) {}
 };
 
+Status writeInto(const Files &files, const fs::path &folder) {
+  for (const Files::File &f : files.files) {
+    std::ofstream out(folder / f.name, std::ios::binary);
+    out.write(f.bytes.data(), std::streamsize(f.bytes.size()));
+    out.close();
+    if (!out)
+      return failed("cannot write '" + (folder / f.name).string() +
+                    "': " + std::generic_category().message(errno));
+  }
+  return {};
+}
+
+/// A folder that is not there yet appears whole or not at all.
+Status writeNew(const Files &files, const fs::path &final) {
+  std::error_code error;
+  fs::create_directories(final.parent_path(), error);
+  if (error)
+    return failed("cannot make the folder '" + final.parent_path().string() + "': " + error.message());
+  PLANISH_ASSIGN(Scratch scratch, Scratch::make(final));
+  PLANISH_TRY(writeInto(files, scratch.path));
+  fs::permissions(scratch.path,
+                  fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
+                      fs::perms::others_read | fs::perms::others_exec,
+                  error);
+  fs::rename(scratch.path, final, error);
+  if (error) return failed("cannot make the folder '" + final.string() + "': " + error.message());
+  return {};
+}
+
+/// Into a folder with other files, which stay, but for those of the model compiled into it before. It may be
+/// a mount point, or its parent read only: the new files are prepared inside.
+Status replaceIn(const Files &files, const fs::path &final) {
+  PLANISH_ASSIGN(Scratch scratch, Scratch::make(final / ".planish"));
+  PLANISH_TRY(writeInto(files, scratch.path));
+  std::vector<std::string> old = filesOfManifest(textOf(final / "manifest.json"));
+  std::error_code error;
+  for (const Files::File &f : files.files) {
+    fs::rename(scratch.path / f.name, final / f.name, error);
+    if (error) return failed("cannot write '" + (final / f.name).string() + "': " + error.message());
+    std::erase(old, f.name);
+  }
+  for (const std::string &name : old) fs::remove(final / name, error);
+  return {};
+}
+
 } // namespace
 
-Result<Files> build(const Program &program, const Target &target, LibraryKind kind, const Provenance &provenance) {
+Result<Files> build(const Program &program, const Target &target, LibraryKind kind,
+                    const Provenance &provenance) {
   std::string buildId = buildIdOf(program, target, provenance);
   PLANISH_ASSIGN(std::vector<LinkInput> objects, objectsOf(program, target, buildId));
-  PLANISH_ASSIGN(Scratch scratch, Scratch::make(fs::temp_directory_path() / "planish"));
+  std::error_code error;
+  fs::path temporary = fs::temp_directory_path(error);
+  if (error)
+    return failed("there is no folder for temporary files: " + error.message() + "; TMPDIR names one");
+  PLANISH_ASSIGN(Scratch scratch, Scratch::make(temporary / "planish"));
   Files r;
   r.arenaBytes = program.arenaBytes;
   r.weightsBytes = int64_t(weightsOf(program).size());
@@ -141,35 +217,27 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
   return r;
 }
 
-Status write(const Files &files, const std::string &directory) {
-  fs::path final = fs::absolute(directory).lexically_normal();
-  if (!final.has_filename()) final = final.parent_path();
+Status checkOutput(const std::string &directory) {
   std::error_code error;
-  if (fs::exists(final, error) && !fs::is_directory(final, error))
+  if (fs::exists(directory, error) && !fs::is_directory(directory, error))
     return usage("output '" + directory + "' exists and is not a directory");
-  bool parentIsNew = !fs::exists(final.parent_path(), error);
-  fs::create_directories(final.parent_path(), error);
-  if (error) return failed("cannot make the folder '" + final.parent_path().string() + "': " + error.message());
-  auto written = [&]() -> Status {
-    PLANISH_ASSIGN(Scratch scratch, Scratch::make(final));
-    for (const Files::File &f : files.files) {
-      std::ofstream out(scratch.path / f.name, std::ios::binary);
-      out.write(f.bytes.data(), std::streamsize(f.bytes.size()));
-      out.close();
-      if (!out) return failed("cannot write '" + f.name + "' next to '" + final.string() + "'");
-    }
-    fs::permissions(scratch.path, fs::perms::owner_all | fs::perms::group_read | fs::perms::group_exec |
-                                      fs::perms::others_read | fs::perms::others_exec,
-                    error);
-    fs::create_directory(final, error);
-    for (const Files::File &f : files.files) {
-      fs::rename(scratch.path / f.name, final / f.name, error);
-      if (error) return failed("cannot write '" + (final / f.name).string() + "': " + error.message());
-    }
-    return {};
-  }();
-  if (!written && parentIsNew) fs::remove(final.parent_path(), error);
-  return written;
+  return {};
+}
+
+Status write(const Files &files, const std::string &directory) {
+  PLANISH_TRY(checkOutput(directory));
+  std::error_code error;
+  fs::path final = fs::absolute(directory, error).lexically_normal();
+  if (!final.has_filename()) final = final.parent_path();
+  if (fs::exists(final, error)) return replaceIn(files, final);
+
+  std::vector<fs::path> missing; // parents to make, the outermost last
+  for (fs::path p = final.parent_path(); !fs::exists(p, error) && p.has_filename(); p = p.parent_path())
+    missing.push_back(p);
+  Status made = writeNew(files, final);
+  if (!made)
+    for (const fs::path &p : missing) fs::remove(p, error);
+  return made;
 }
 
 } // namespace planish::artifact

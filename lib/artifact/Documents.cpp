@@ -1,5 +1,6 @@
 #include "Documents.h"
 
+#include "planish/artifact/RuntimeBitcode.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
 #include "planish/support/Hash.h"
@@ -32,7 +33,9 @@ json::Value dimension(const Dim &d) {
 json::Object portOf(const Port &p) {
   json::Array dims;
   for (const Dim &d : p.type.shape) dims.push_back(dimension(d));
-  return json::Object{{"name", json::fixUTF8(p.name)}, {"dtype", std::string(nameOf(p.type.dtype))}, {"shape", std::move(dims)}};
+  return json::Object{{"name", json::fixUTF8(p.name)},
+                      {"dtype", std::string(nameOf(p.type.dtype))},
+                      {"shape", std::move(dims)}};
 }
 json::Array portsOf(const std::vector<Port> &ports) {
   json::Array r;
@@ -45,10 +48,25 @@ json::Array stringsOf(const std::vector<std::string> &texts) {
   return r;
 }
 
+/// Text for inside a C comment: neither its end nor anything but printable ASCII.
+std::string commentText(const std::string &text) {
+  std::string r;
+  for (char c : text) {
+    bool plain = c >= ' ' && c <= '~' && !(c == '/' && r.ends_with('*')) && !(c == '*' && r.ends_with('/'));
+    r += plain ? c : '?';
+  }
+  return r;
+}
+
+std::string runtimeHash() {
+  return sha256(std::as_bytes(std::span(kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size)));
+}
+
 } // namespace
 
 std::string buildIdOf(const Program &program, const Target &target, const Provenance &provenance) {
-  std::string all = std::string(kVersion) + "\n" + provenance.modelHash + "\n" + target.name + " " + target.cpu;
+  std::string all = std::string(kVersion) + " " + kLlvmVersion + " " + runtimeHash() + "\n" +
+                    provenance.modelHash + "\n" + target.name + " " + target.cpu;
   for (const std::string &f : target.features) all += " " + f;
   all += "\n" + loop::print(program);
   for (const loop::ConstantData &c : program.constants) all += hexOf(hash64(*c.bytes));
@@ -58,27 +76,44 @@ std::string buildIdOf(const Program &program, const Target &target, const Proven
 std::string headerOf(const Program &p) {
   std::string guard = "PLANISH_MODEL_" + p.name + "_H";
   auto shapeText = [](const Port &port) {
-    return textOf(port.type) + joined(port.type.shape, [](const Dim &d) {
-             return d.isConstant() ? std::string()
-                                   : ", " + d.symbol()->name + " in " + std::to_string(d.lower()) + ".." + std::to_string(d.upper());
-           }, "");
+    return textOf(port.type) + joined(
+                                   port.type.shape,
+                                   [](const Dim &d) {
+                                     return d.isConstant() ? std::string()
+                                                           : ", " + d.symbol()->name + " in " +
+                                                                 std::to_string(d.lower()) + ".." +
+                                                                 std::to_string(d.upper());
+                                   },
+                                   "");
   };
   std::string r = "/* The compiled model '" + p.name + "'.\n *\n";
   auto list = [&](const char *what, const std::vector<Port> &ports) {
     for (size_t i = 0; i < ports.size(); ++i)
-      r += std::string(" * ") + what + " " + std::to_string(i) + ": " + ports[i].name + ": " + shapeText(ports[i]) + "\n";
+      r += std::string(" * ") + what + " " + std::to_string(i) + ": " + commentText(ports[i].name) + ": " +
+           shapeText(ports[i]) + "\n";
   };
   list("Input", p.inputs);
   list("Output", p.outputs);
-  r += " *\n * All tensors are dense in the order written. An instance needs an arena of " +
-       std::to_string(p.arenaBytes) + " bytes;\n * nothing is allocated after planish_create. Use with planish/runtime.h. */\n";
+  r += " *\n * All tensors are dense in the order written; planish/runtime.h has the functions:\n *\n"
+       " *   const planish_model *model = &" +
+       p.name + "_model;   (linked with lib" + p.name +
+       ".a)\n"
+       " *   planish_open(\"lib" +
+       p.name +
+       ".so\", &model);      (the shared library)\n"
+       " *   planish_create, planish_set_input, planish_run, planish_get_output, planish_destroy\n *\n"
+       " * planish_memory_bytes(model) is what an instance takes in all, its arena of " +
+       std::to_string(p.arenaBytes) + " bytes included;\n * nothing is allocated after planish_create. */\n";
   r += "#ifndef " + guard + "\n#define " + guard + "\n\n#include <planish/runtime.h>\n\n";
   auto constants = [&](const char *what, const std::vector<Port> &ports) {
     for (size_t i = 0; i < ports.size(); ++i) {
       int64_t elements = 1;
-      for (const Dim &d : ports[i].type.shape) elements *= d.upper();
-      r += "#define " + p.name + "_" + what + std::to_string(i) + "_ELEMENTS " + std::to_string(elements) +
-           " /* at most */\n";
+      bool constant = true;
+      for (const Dim &d : ports[i].type.shape) elements *= d.upper(), constant &= d.isConstant();
+      std::string name = "#define " + p.name + "_" + what + std::to_string(i);
+      std::string most = constant ? "\n" : " /* at most */\n";
+      r += name + "_ELEMENTS " + std::to_string(elements) + most;
+      r += name + "_BYTES " + std::to_string(elements * byteSize(ports[i].type.dtype)) + most;
     }
   };
   r += "#define " + p.name + "_INPUTS " + std::to_string(p.inputs.size()) + "\n";
@@ -87,8 +122,8 @@ std::string headerOf(const Program &p) {
   constants("OUTPUT", p.outputs);
   r += "#define " + p.name + "_ARENA_BYTES " + std::to_string(p.arenaBytes) + "\n\n";
   r += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
-  r += "/* The model when lib" + p.name + ".a is linked; a shared library is opened with planish_open(). */\n";
-  r += "extern const planish_model " + p.name + "_model;\n\n#ifdef __cplusplus\n}\n#endif\n#endif\n";
+  r += "extern const planish_model " + p.name + "_model; /* defined by lib" + p.name + ".a */\n\n";
+  r += "#ifdef __cplusplus\n}\n#endif\n#endif\n";
   return r;
 }
 
@@ -97,16 +132,20 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
   json::Array libraries;
   for (const Files::File &f : files.files)
     if (f.name.starts_with("lib"))
-      libraries.push_back(json::Object{{"file", f.name}, {"bytes", int64_t(f.bytes.size())}, {"sha256", sha256(std::as_bytes(std::span(f.bytes)))}});
+      libraries.push_back(json::Object{{"file", f.name},
+                                       {"bytes", int64_t(f.bytes.size())},
+                                       {"sha256", sha256(std::as_bytes(std::span(f.bytes)))}});
   json::Array layers;
   for (const loop::LaunchInfo &l : p.launches)
     layers.push_back(json::Object{{"kernel", l.kernel}, {"nodes", stringsOf(l.nodes)}});
   return pretty(json::Object{
       {"name", p.name},
-      {"version", kVersion},
       {"build", buildId},
+      {"compiler", json::Object{{"version", kVersion}, {"llvm", kLlvmVersion}, {"runtime", runtimeHash()}}},
       {"target", target.name},
-      {"model", json::Object{{"file", json::fixUTF8(provenance.modelFile)}, {"sha256", provenance.modelHash}}},
+      {"header", p.name + ".h"},
+      {"model",
+       json::Object{{"file", json::fixUTF8(provenance.modelFile)}, {"sha256", provenance.modelHash}}},
       {"inputs", portsOf(p.inputs)},
       {"outputs", portsOf(p.outputs)},
       {"memory", json::Object{{"arena", p.arenaBytes}, {"weights", files.weightsBytes}}},
@@ -115,7 +154,25 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
   });
 }
 
-std::string reportOf(const Program &p, const Target &target, const Provenance &provenance, const Files &files) {
+std::vector<std::string> filesOfManifest(const std::string &text) {
+  std::vector<std::string> r;
+  auto add = [&](std::optional<llvm::StringRef> name) {
+    if (name && !name->empty() && name->find('/') == llvm::StringRef::npos && *name != "." && *name != "..")
+      r.push_back(name->str());
+  };
+  llvm::Expected<json::Value> manifest = json::parse(text);
+  const json::Object *fields = manifest ? manifest->getAsObject() : nullptr;
+  if (!manifest) llvm::consumeError(manifest.takeError());
+  const json::Array *libraries = fields ? fields->getArray("libraries") : nullptr;
+  if (!libraries) return r;
+  for (const json::Value &library : *libraries)
+    if (const json::Object *o = library.getAsObject()) add(o->getString("file"));
+  add(fields->getString("header"));
+  return r;
+}
+
+std::string reportOf(const Program &p, const Target &target, const Provenance &provenance,
+                     const Files &files) {
   json::Array launches;
   std::map<std::string_view, int64_t> templates;
   double flops = 0;
@@ -141,7 +198,9 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
       {"flops", flops},
       {"distinctKernels", int64_t(p.kernels.size())},
       {"launchesByTemplate", std::move(perTemplate)},
-      {"memory", json::Object{{"arena", p.arenaBytes}, {"weights", files.weightsBytes}, {"library", files.libraryBytes}}},
+      {"memory", json::Object{{"arena", p.arenaBytes},
+                              {"weights", files.weightsBytes},
+                              {"library", files.libraryBytes}}},
       {"launches", std::move(launches)},
       {"constants", std::move(constants)},
   });

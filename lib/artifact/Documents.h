@@ -4,6 +4,7 @@
 #include "planish/artifact/Artifact.h"
 
 #include <string>
+#include <vector>
 
 namespace planish::artifact {
 
@@ -12,6 +13,8 @@ std::string buildIdOf(const loop::Program &program, const Target &target, const 
 std::string headerOf(const loop::Program &program);
 std::string manifestOf(const loop::Program &program, const Target &target, const Provenance &provenance,
                        const std::string &buildId, const Files &files);
+/// The files that a manifest lists, without folders; none where the text is no manifest.
+std::vector<std::string> filesOfManifest(const std::string &text);
 std::string reportOf(const loop::Program &program, const Target &target, const Provenance &provenance,
                      const Files &files);
 

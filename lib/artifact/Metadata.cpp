@@ -112,7 +112,8 @@ public:
            w.text(joined(l.nodes, [](const std::string &n) { return n; })), Writer::f64(l.flops), Writer::f64(l.bytes)}));
     std::vector<int64_t> offsets = loop::constantOffsets(p);
     for (const loop::Materialised &v : p.values) values.push_back(value(v, offsets));
-    std::vector<std::string> symbols;
+    std::vector<std::string> symbols, failures;
+    for (const std::string &f : p.failures) failures.push_back(w.text(f));
     for (const Var &v : symbolList)
       symbols.push_back(Writer::structure({w.text(v->name), Writer::i64(uint64_t(v->lower)), Writer::i64(uint64_t(v->upper))}));
 
@@ -124,9 +125,9 @@ public:
          w.text(target.name), w.text(buildId), Writer::pointer(PLANISH_API_SYMBOL), Writer::pointer(s.host),
          weights ? Writer::pointer(s.weights) : "ptr null", Writer::i64(weights), Writer::i64(uint64_t(p.arenaBytes)),
          w.table("inputs", inputs), w.table("outputs", outputs), w.table("symbols", symbols),
-         w.table("launches", launches), w.table("values", values), "ptr null", Writer::i32(int64_t(p.inputs.size())),
+         w.table("launches", launches), w.table("values", values), w.table("failures", failures), Writer::i32(int64_t(p.inputs.size())),
          Writer::i32(int64_t(p.outputs.size())), Writer::i32(int64_t(symbolList.size())),
-         Writer::i32(int64_t(p.launches.size())), Writer::i32(int64_t(values.size())), Writer::i32(0)});
+         Writer::i32(int64_t(p.launches.size())), Writer::i32(int64_t(values.size())), Writer::i32(int64_t(failures.size()))});
     return w.module + "@" + s.model + " = constant " + model + ", align 8\n";
   }
 
@@ -174,7 +175,8 @@ private:
     case loop::Region::Input: region = PLANISH_REGION_INPUT, index = slot.index; break;
     case loop::Region::Output: region = PLANISH_REGION_OUTPUT, index = slot.index; break;
     case loop::Region::InputDims:
-    case loop::Region::OutputDims: PLANISH_CHECK(false, "a table of sizes is no value");
+    case loop::Region::OutputDims:
+    case loop::Region::Failure: PLANISH_CHECK(false, "a table of the host function is no value");
     }
     return Writer::structure({w.text(v.name), Writer::i32(dtypeOf(v.type.dtype)), Writer::i32(v.type.rank()),
                               dimensions(v.type.shape), Writer::array(strides), Writer::i32(region), Writer::i32(index),

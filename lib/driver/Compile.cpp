@@ -35,6 +35,9 @@ private:
   std::chrono::steady_clock::time_point last = std::chrono::steady_clock::now();
 };
 
+/// The one name whose symbol <name>_model is another thing already.
+constexpr std::string_view kTaken = "planish";
+
 /// A C identifier: the name asked for, or the file's stem with other characters replaced.
 Result<std::string> libraryName(const Options &o) {
   auto letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_'; };
@@ -42,12 +45,14 @@ Result<std::string> libraryName(const Options &o) {
   if (!o.name.empty()) {
     if (!letter(o.name[0]) || !std::all_of(o.name.begin(), o.name.end(), fits))
       return usage("--name '" + o.name + "' is no C identifier");
+    if (o.name == kTaken)
+      return usage("--name '" + o.name + "': planish_model is a type of the runtime's header");
     return o.name;
   }
   std::string r = std::filesystem::path(o.model).stem().string();
   for (char &c : r)
     if (!fits(c)) c = '_';
-  return r.empty() || !letter(r[0]) ? "m_" + r : r;
+  return r.empty() || !letter(r[0]) || r == kTaken ? "m_" + r : r;
 }
 
 Result<std::string> hashOfFile(const std::string &path) {
@@ -95,6 +100,7 @@ Result<Artifact> compile(const Options &o) {
   Clock clock(art.phases);
   PLANISH_ASSIGN(Target target, parseTarget(o.target));
   PLANISH_ASSIGN(art.name, libraryName(o));
+  if (o.emit == Emit::Nothing && o.stopAfter.empty()) PLANISH_TRY(artifact::checkOutput(o.output));
   art.target = target.name;
 
   PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
@@ -103,8 +109,10 @@ Result<Artifact> compile(const Options &o) {
 
   PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art));
   clock.lap("passes");
-  if (o.emit == Emit::Graph) art.text += graph::print(graph);
-  if (o.emit == Emit::Graph || !o.stopAfter.empty()) return art;
+  if (o.emit == Emit::Graph || !o.stopAfter.empty()) {
+    art.text += graph::print(graph);
+    return art;
+  }
 
   lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
   PLANISH_ASSIGN(Program program, lower::lower(graph, target, {art.name, mode}));

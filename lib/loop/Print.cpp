@@ -198,8 +198,8 @@ std::string print(const std::vector<FunctionRef> &functions) {
 }
 
 std::string print(const Program &p) {
-  constexpr std::array<std::string_view, 6> kRegions{"input",    "output",    "arena",
-                                                     "constant", "inputdims", "outputdims"};
+  constexpr std::array<std::string_view, 7> kRegions{"input",     "output",     "arena",  "constant",
+                                                     "inputdims", "outputdims", "failure"};
   std::string r = print(p.kernels);
   for (size_t i = 0; i < p.slots.size(); ++i) {
     const Slot &s = p.slots[i];

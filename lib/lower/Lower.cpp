@@ -57,6 +57,7 @@ private:
   const MemoryPlan &memory;
   Program &p;
   std::vector<Stmt> body;
+  Buffer failure;
   std::vector<std::pair<Argument, Buffer>> operands;
   std::map<std::pair<int64_t, std::string>, Buffer> constants;  // by entry and the shape it is read with
 
@@ -106,6 +107,17 @@ private:
       }
     }
   }
+  /// The rest of the run where a computed size is one; nothing and a failure where it is negative, which its
+  /// bounds, being those of inputs that are large enough, do not say.
+  Stmt guarded(const graph::Symbol &symbol, Stmt rest) {
+    if (loop::rangeOf(symbol.definition).lo >= 0) return rest;
+    if (!failure) failure = add(loop::buffer("failure", DType::i32, std::vector<int64_t>{1}), {Region::Failure, 0, loop::imm(0)});
+    p.failures.push_back("the inputs are too small: the size " + loop::print(symbol.definition) + " is negative");
+    Expr size = loop::use(symbol.var), zero = loop::imm(0);
+    Expr code = loop::imm(int64_t(p.failures.size()), Type{DType::i32, 1});
+    return loop::block({loop::ifThen(loop::lessThan(size, zero), loop::store(failure, {zero}, code)),
+                        loop::ifThen(loop::lessEqual(zero, size), rest)});
+  }
   Stmt withSymbols(Stmt s) {
     if (g.symbols().empty()) return s;
     Buffer table = dimsTable("input_dims", Region::InputDims, g.inputs().size(), loop::Scope::Constant);
@@ -114,6 +126,7 @@ private:
       Expr value = symbol.definition
                        ? symbol.definition
                        : loop::load(table, {loop::imm(symbol.input), loop::imm(symbol.dim)});
+      if (symbol.definition) s = guarded(symbol, s);
       s = loop::makeStmt(loop::Let{symbol.var, value, s});
     }
     return s;

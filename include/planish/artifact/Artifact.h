@@ -34,7 +34,11 @@ struct Files {
 Result<Files> build(const loop::Program &program, const Target &target, LibraryKind kind,
                     const Provenance &provenance);
 
-/// Writes the files into `directory` (made if needed). Leaves nothing behind when it fails.
+/// A usage error where `directory` exists and is something else.
+Status checkOutput(const std::string &directory);
+
+/// Writes the files into `directory`, made if needed: then it appears whole or not at all. In one that
+/// exists they replace the files that its manifest lists, other files stay.
 Status write(const Files &files, const std::string &directory);
 
 } // namespace planish::artifact

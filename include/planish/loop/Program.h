@@ -18,6 +18,7 @@ enum class Region : uint8_t {
   Constant,    // index: which entry of Program::constants
   InputDims,   // i64[inputs, kMaxRank]: sizes the caller gave, read by the host function
   OutputDims,  // i64[outputs, kMaxRank]: sizes the host function computes
+  Failure,     // i32[1]: what the host function returns: 0, or 1 + the index of what went wrong
 };
 inline constexpr int kMaxRank = 8;
 
@@ -66,6 +67,7 @@ struct Program {
   std::vector<ConstantData> constants;
   std::vector<LaunchInfo> launches;
   std::vector<Materialised> values;
+  std::vector<std::string> failures; // what can go wrong in a run, as the user is told
   int64_t arenaBytes = 0;            // without the 64-byte tail
 };
 

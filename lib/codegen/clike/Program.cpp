@@ -70,10 +70,11 @@ public:
            "{\n";
     printer.depth = 1;
     printer.line("(void)inputs, (void)outputs, (void)input_dims, (void)output_dims, (void)arena;");
+    printer.line("int32_t failure[1] = {0};");
     for (size_t i = 0; i < program.slots.size(); ++i) bind(program.host.params[i], program.slots[i]);
     printer.launch = [this](const Launch &l) { launch(l); };
     printer.body(program.host.body);
-    printer.line("return 0;");
+    printer.line("return failure[0];");
     out += "}\n";
     return std::move(out);
   }
@@ -92,6 +93,7 @@ private:
     case Region::Constant: return "constant_" + index;
     case Region::InputDims: return "input_dims";
     case Region::OutputDims: return "output_dims";
+    case Region::Failure: return "failure";
     }
     PLANISH_CHECK(false, "a slot in no region");
   }

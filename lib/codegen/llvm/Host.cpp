@@ -41,13 +41,15 @@ public:
   void run() {
     for (unsigned i = 0; i < FieldCount; ++i)
       fields[i] = b.CreateLoad(pointer, b.CreateConstGEP1_32(pointer, function->getArg(0), i));
+    failure = b.CreateAlloca(b.getInt32Ty(), nullptr, "failure");
+    b.CreateStore(b.getInt32(0), failure);
     PLANISH_CHECK(program.slots.size() == program.host.params.size(), "every host parameter has one slot");
     PLANISH_CHECK(program.host.scalars.empty(), "the host function has no scalar parameters");
     for (size_t i = 0; i < program.slots.size(); ++i) bind(program.host.params[i], program.slots[i]);
     makeArrays();
     emitter.launch = [this](const Launch &l) { launch(l); };
     emitter.body(program.host.body);
-    b.CreateRet(b.getInt32(0));
+    b.CreateRet(b.CreateLoad(b.getInt32Ty(), failure));
   }
 
 private:
@@ -62,6 +64,7 @@ private:
   std::vector<int64_t> offsets;
   std::array<Value *, FieldCount> fields;
   std::map<std::pair<Region, int64_t>, Value *> userPointers;
+  Value *failure = nullptr;                      // the place of the result
   Value *buffers = nullptr, *scalars = nullptr;  // arrays of the current launch, reused by all
   unsigned launches = 0;
 
@@ -88,6 +91,7 @@ private:
     case Region::Constant: return at(Weights, offsets.at(size_t(s.index)));
     case Region::InputDims: return fields[InputDims];
     case Region::OutputDims: return fields[OutputDims];
+    case Region::Failure: return failure;
     }
     PLANISH_CHECK(false, "a slot in no region");
   }
