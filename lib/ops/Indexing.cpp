@@ -396,10 +396,45 @@ std::vector<ValueId> importScatterElements(Importer &i) {
 
 // ---- import of gathers ---------------------------------------------------------------------------
 
+/// The indices of a gather when they are known and evenly spaced: first, step and count.
+struct Spacing {
+  int64_t first, step, count;
+};
+std::optional<Spacing> evenSpacing(Importer &i, ValueId indices, int64_t size) {
+  auto known = i.graph().elements(indices);
+  if (!known || known->empty()) return std::nullopt;
+  Ints at;
+  for (const Expr &e : *known) {
+    auto v = loop::constantOf(e);
+    if (!v || *v < -size || *v >= size) return std::nullopt;
+    at.push_back(*v < 0 ? *v + size : *v);
+  }
+  Spacing s{at[0], at.size() > 1 ? at[1] - at[0] : 1, int64_t(at.size())};
+  for (size_t k = 0; k < at.size(); ++k)
+    if (at[k] != s.first + int64_t(k) * s.step) return std::nullopt;
+  return s.step == 0 ? std::nullopt : std::optional(s);
+}
+
+/// Evenly spaced indices are a slice, which is a view; others are gathered at run time.
 std::vector<ValueId> importGather(Importer &i) {
-  ValueId x = i.in(0);
+  ValueId x = i.in(0), indices = i.in(1);
   int axis = i.axis(i.intAttr("axis", 0), i.type(x).rank());
-  return one(i.error() ? x : i.append(kGather, AxisAttrs{axis}, {x, i.in(1)}));
+  if (i.error()) return one(x);
+  Shape shape = i.type(x).shape;
+  const Dim &size = shape[size_t(axis)];
+  auto spacing = size.isConstant() ? evenSpacing(i, indices, size.constant()) : std::nullopt;
+  if (!spacing) return one(i.append(kGather, AxisAttrs{axis}, {x, indices}));
+  SliceAttrs slice{Shape(shape.size(), Dim(0)), Ints(shape.size(), 1), shape};
+  slice.begin[size_t(axis)] = spacing->first;
+  slice.steps[size_t(axis)] = spacing->step;
+  slice.size[size_t(axis)] = spacing->count;
+  ValueId part = i.append(kSlice, slice, {x});
+  if (i.error()) return one(x);
+  Shape result(shape.begin(), shape.begin() + axis);
+  const Shape &index = i.type(indices).shape;
+  result.insert(result.end(), index.begin(), index.end());
+  result.insert(result.end(), shape.begin() + axis + 1, shape.end());
+  return one(i.append(kReshape, ShapeAttrs{result}, {part}));
 }
 std::vector<ValueId> importGatherElements(Importer &i) {
   ValueId x = i.in(0);
