@@ -126,13 +126,54 @@ Types inferConvTranspose(InferContext &c) {
   return oneOutput({DType::f32, std::move(out), {}, {}});
 }
 
-/// Output y gathers from x[q] through tap k where q*stride = y + pad - k*dilation.
+/// How one spatial dimension of the output gathers: the axes over its positions and over the taps that
+/// reach them, the output's index, the input's index, the weight's index, and when both exist.
+struct Gathering {
+  std::vector<Iter> space, taps;
+  Expr out, in, tap;
+  Exprs where;
+};
+
+/// Output y takes x[q] through tap k where q*stride + k*dilation = y + pad. Without dilation only every
+/// stride-th tap, from (y + pad) mod stride on, can be meant: those are enumerated, so no multiplication
+/// is for nothing. Whole strides become an axis of their own, then all indices are affine.
+Gathering gathering(const Window &w, const Dim &in, const Dim &out, const std::string &name,
+                    const std::string &tapName) {
+  Gathering g;
+  bool whole = w.dilation == 1 && w.stride > 1 && out.isConstant() && out.constant() % w.stride == 0;
+  if (whole) {
+    g.space = {axis(name, out.constant() / w.stride), axis(name + "_phase", w.stride)};
+    g.out = use(g.space[0].var) * w.stride + use(g.space[1].var);
+  } else {
+    g.space = {axis(name, out)};
+    g.out = use(g.space[0].var);
+  }
+  Expr place = g.out + w.padBegin, stride = imm(w.stride);
+  int64_t steps = w.dilation == 1 ? w.stride : 1;
+  g.taps = {axis(tapName, (w.kernel + steps - 1) / steps)};
+  Expr step = use(g.taps[0].var);
+  if (w.dilation == 1) {
+    g.tap = floorMod(place, stride) + step * w.stride;
+    g.in = floorDiv(place, stride) - step;
+    if (w.kernel % w.stride) g.where.push_back(imm(w.kernel - 1) - g.tap);
+  } else {
+    Expr rest = place - step * w.dilation;
+    g.tap = step;
+    g.in = floorDiv(rest, stride);
+    if (w.stride > 1) g.where.push_back(imm(0) - floorMod(rest, stride));
+  }
+  g.where.push_back(g.in);
+  g.where.push_back(extentOf(in) - 1 - g.in);
+  return g;
+}
+
 Compute computeConvTranspose(const OpView &v) {
   const ConvTransposeAttrs &a = v.attrs.as<ConvTransposeAttrs>();
   const Shape &x = v.inTypes[0].shape, &out = v.outType.shape;
   Ints w = *constantShape(v.inTypes[1].shape);
   int spatial = int(w.size()) - 2;
   int64_t outPerGroup = w[1], inPerGroup = w[0] / a.group;
+  auto windows = windowsOf(Ints(w.begin() + 2, w.end()), a.strides, a.dilations, a.padsBegin, a.padsEnd);
 
   Compute c;
   c.name = "conv_transpose";
@@ -141,16 +182,12 @@ Compute computeConvTranspose(const OpView &v) {
   Expr channel = use(g.var) * outPerGroup + use(o.var), source = use(g.var) * inPerGroup + use(ic.var);
   Exprs at{use(n.var), channel}, from{use(n.var), source}, tap{source, use(o.var)};
   for (int d = 0; d < spatial; ++d) {
-    size_t s = size_t(d);
-    Iter o2 = axis(spatialName("o", d, spatial), out[s + 2]),
-         k = axis(spatialName("k", d, spatial), w[s + 2]);
-    Expr scaled = use(o2.var) + a.padsBegin[s] - use(k.var) * a.dilations[s];
-    Expr position = floorDiv(scaled, imm(a.strides[s]));
-    if (a.strides[s] > 1) c.where.push_back(imm(0) - floorMod(scaled, imm(a.strides[s])));
-    c.where.push_back(scaled);
-    c.where.push_back(extentOf(x[s + 2]) - 1 - position);
-    c.space.push_back(o2), c.reduce.push_back(k);
-    at.push_back(use(o2.var)), from.push_back(position), tap.push_back(use(k.var));
+    Gathering s = gathering(windows[size_t(d)], x[size_t(d) + 2], out[size_t(d) + 2],
+                            spatialName("o", d, spatial), spatialName("k", d, spatial));
+    c.space.insert(c.space.end(), s.space.begin(), s.space.end());
+    c.reduce.insert(c.reduce.end(), s.taps.begin(), s.taps.end());
+    c.where.insert(c.where.end(), s.where.begin(), s.where.end());
+    at.push_back(s.out), from.push_back(s.in), tap.push_back(s.tap);
   }
   c.reduce.push_back(ic);
   c.lhs = load(v.in[0], from);
@@ -161,7 +198,6 @@ Compute computeConvTranspose(const OpView &v) {
   return reduced(std::move(c), Combine::Sum, DType::f32);
 }
 
-extern const OpDef kConvTranspose;
 const OpDef kConvTranspose = {.name = "conv_transpose",
                               .summary = "transposed convolution (N, C, spatial...) with groups",
                               .operands = "x, w, bias?",
