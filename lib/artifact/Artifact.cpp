@@ -191,7 +191,8 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
   PLANISH_ASSIGN(Scratch scratch, Scratch::make(temporary / "planish"));
   Files r;
   r.arenaBytes = program.arenaBytes;
-  r.weightsBytes = int64_t(weightsOf(program).size());
+  if (!program.constants.empty())
+    r.weightsBytes = loop::constantOffsets(program).back() + int64_t(program.constants.back().bytes->size());
   auto take = [&](const std::string &name) -> Status {
     PLANISH_ASSIGN(std::string bytes, readFile(scratch.path / name));
     r.libraryBytes = std::max(r.libraryBytes, int64_t(bytes.size()));

@@ -144,7 +144,7 @@ Result<LoweredStep> KernelSet::lower(const Step &step) {
     a.parameter = s.function->params[i];
     if (storage.roots[size_t(o.place.root)].region == loop::Region::Constant) {
       auto packing = s.packings.find(int(i));
-      PLANISH_ASSIGN(a.constant, constantFor(o, packing == s.packings.end() ? nullptr : &packing->second));
+      bindConstant(a, o, packing == s.packings.end() ? nullptr : &packing->second);
       r.info.bytes += double(constants[size_t(a.constant)].bytes->size());
     } else {
       a.operand = o;
@@ -195,15 +195,23 @@ const KernelSet::Shared &KernelSet::shared(Compute compute, const std::string &s
   return byText.emplace(std::move(key), std::move(s)).first->second;
 }
 
-Result<int64_t> KernelSet::constantFor(const Operand &operand, const loop::Function *packing) {
-  const graph::Value &value = g[operand.value];
-  if (!packing) return addConstant(value.name, value.data);
+void KernelSet::bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing) {
+  // The operand may be a view of the constant: a reshape that was too large to fold.
+  const graph::Value &value = g.values()[size_t(storage.roots[size_t(operand.place.root)].index)];
+  argument.offset = loop::imm(0);
+  if (!packing) {
+    argument.constant = addConstant(value.name, value.data);
+    argument.offset = operand.place.view.offset;
+    return;
+  }
+  auto first = loop::constantOf(operand.place.view.offset);
+  PLANISH_CHECK(first, "a packed constant that begins at a run-time offset");
   const loop::BufferNode &to = *packing->params[1];
   int64_t bytes = byteSize(to.dtype);
   for (int64_t d : loop::constantsOf(to.shape)) bytes *= d;
   auto packed = std::make_shared<std::vector<std::byte>>(size_t(bytes));
-  schedule::runPacking(*packing, value.data->data(), packed->data());
-  return addConstant(value.name, std::move(packed));
+  schedule::runPacking(*packing, value.data->data() + *first * byteSize(to.dtype), packed->data());
+  argument.constant = addConstant(value.name, std::move(packed));
 }
 
 int64_t KernelSet::addConstant(std::string name, graph::Bytes bytes) {

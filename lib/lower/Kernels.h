@@ -16,6 +16,7 @@ namespace planish::lower {
 struct Argument {
   std::optional<Operand> operand;
   int64_t constant = -1;    // index in KernelSet::constants where there is no operand
+  loop::Expr offset;        // of the constant's first element read, in elements
   loop::Buffer parameter;   // what the kernel calls it: type, shape and strides
 };
 
@@ -45,7 +46,8 @@ private:
     loop::Expr tasks;
   };
   const Shared &shared(loop::Compute compute, const std::string &stem);
-  Result<int64_t> constantFor(const Operand &operand, const loop::Function *packing);
+  /// Fills in where the kernel finds this part of a constant, packed if it wants that.
+  void bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing);
   int64_t addConstant(std::string name, graph::Bytes bytes);
 
   const graph::Graph &g;

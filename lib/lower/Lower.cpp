@@ -46,7 +46,7 @@ public:
   int64_t parameterOf(const Operand &o) {
     std::vector<Expr> dims;
     for (const Dim &d : o.type.shape) dims.push_back(loop::extentOf(d));
-    Argument a{o, -1, loop::buffer(g[o.value].name, o.type.dtype, dims, o.place.view.strides)};
+    Argument a{o, -1, {}, loop::buffer(g[o.value].name, o.type.dtype, dims, o.place.view.strides)};
     Buffer b = parameter(a);
     return std::find(p.host.params.begin(), p.host.params.end(), b) - p.host.params.begin();
   }
@@ -68,13 +68,13 @@ private:
   }
   Buffer parameter(const Argument &a) {
     if (!a.operand) {
-      std::string shape = joined(a.parameter->shape, [](const Expr &e) { return loop::print(e); });
+      std::string shape = joined(a.parameter->shape, [](const Expr &e) { return loop::print(e); }) + " at " + loop::print(a.offset);
       auto [it, fresh] = constants.try_emplace({a.constant, shape});
       if (fresh) {
         Buffer like = a.parameter;
         it->second = add(loop::buffer("c" + std::to_string(a.constant), like->dtype, like->shape, like->strides,
                                       loop::Scope::Constant),
-                         {Region::Constant, a.constant, loop::imm(0)});
+                         {Region::Constant, a.constant, a.offset});
       }
       return it->second;
     }
