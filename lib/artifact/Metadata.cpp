@@ -69,7 +69,8 @@ public:
                                                   : literal.substr(0, literal.find(' '));
   }
   static std::string structure(const std::vector<std::string> &fields) {
-    return "{ " + joined(fields, typeOf) + " } { " + joined(fields, [](const std::string &f) { return f; }) + " }";
+    return "{ " + joined(fields, typeOf) + " } { " + joined(fields, [](const std::string &f) { return f; }) +
+           " }";
   }
   static std::string array(const std::vector<std::string> &elements) {
     return "[" + std::to_string(elements.size()) + " x " + typeOf(elements[0]) + "] [ " +
@@ -107,27 +108,46 @@ public:
     for (const loop::Port &port : p.inputs) inputs.push_back(tensor(port));
     for (const loop::Port &port : p.outputs) outputs.push_back(tensor(port));
     for (const loop::LaunchInfo &l : p.launches)
-      launches.push_back(Writer::structure(
-          {w.text(l.kernel), w.text(l.config.empty() ? std::string(l.templateName) : std::string(l.templateName) + " " + l.config),
-           w.text(joined(l.nodes, [](const std::string &n) { return n; })), Writer::f64(l.flops), Writer::f64(l.bytes)}));
+      launches.push_back(
+          Writer::structure({w.text(l.kernel),
+                             w.text(l.config.empty() ? std::string(l.templateName)
+                                                     : std::string(l.templateName) + " " + l.config),
+                             w.text(joined(l.nodes, [](const std::string &n) { return n; })),
+                             Writer::f64(l.flops), Writer::f64(l.bytes)}));
     std::vector<int64_t> offsets = loop::constantOffsets(p);
     for (const loop::Materialised &v : p.values) values.push_back(value(v, offsets));
     std::vector<std::string> symbols, failures;
     for (const std::string &f : p.failures) failures.push_back(w.text(f));
     for (const Var &v : symbolList)
-      symbols.push_back(Writer::structure({w.text(v->name), Writer::i64(uint64_t(v->lower)), Writer::i64(uint64_t(v->upper))}));
+      symbols.push_back(Writer::structure(
+          {w.text(v->name), Writer::i64(uint64_t(v->lower)), Writer::i64(uint64_t(v->upper))}));
 
     uint64_t weights = offsets.empty() ? 0 : uint64_t(offsets.back()) + p.constants.back().bytes->size();
-    w.module += "@" PLANISH_API_SYMBOL " = external hidden constant i8\n@" + s.host + " = external hidden global i8\n@" +
-                s.weights + " = external hidden constant i8\n";
-    std::string model = Writer::structure(
-        {Writer::i32(PLANISH_ABI), Writer::i32(PLANISH_ARCH_X86_64), Writer::i64(target.requiredIsa), w.text(p.name),
-         w.text(target.name), w.text(buildId), Writer::pointer(PLANISH_API_SYMBOL), Writer::pointer(s.host),
-         weights ? Writer::pointer(s.weights) : "ptr null", Writer::i64(weights), Writer::i64(uint64_t(p.arenaBytes)),
-         w.table("inputs", inputs), w.table("outputs", outputs), w.table("symbols", symbols),
-         w.table("launches", launches), w.table("values", values), w.table("failures", failures), Writer::i32(int64_t(p.inputs.size())),
-         Writer::i32(int64_t(p.outputs.size())), Writer::i32(int64_t(symbolList.size())),
-         Writer::i32(int64_t(p.launches.size())), Writer::i32(int64_t(values.size())), Writer::i32(int64_t(failures.size()))});
+    w.module += "@" PLANISH_API_SYMBOL " = external hidden constant i8\n@" + s.host +
+                " = external hidden global i8\n@" + s.weights + " = external hidden constant i8\n";
+    std::string model = Writer::structure({Writer::i32(PLANISH_ABI),
+                                           Writer::i32(PLANISH_ARCH_X86_64),
+                                           Writer::i64(target.requiredIsa),
+                                           w.text(p.name),
+                                           w.text(target.name),
+                                           w.text(buildId),
+                                           Writer::pointer(PLANISH_API_SYMBOL),
+                                           Writer::pointer(s.host),
+                                           weights ? Writer::pointer(s.weights) : "ptr null",
+                                           Writer::i64(weights),
+                                           Writer::i64(uint64_t(p.arenaBytes)),
+                                           w.table("inputs", inputs),
+                                           w.table("outputs", outputs),
+                                           w.table("symbols", symbols),
+                                           w.table("launches", launches),
+                                           w.table("values", values),
+                                           w.table("failures", failures),
+                                           Writer::i32(int64_t(p.inputs.size())),
+                                           Writer::i32(int64_t(p.outputs.size())),
+                                           Writer::i32(int64_t(symbolList.size())),
+                                           Writer::i32(int64_t(p.launches.size())),
+                                           Writer::i32(int64_t(values.size())),
+                                           Writer::i32(int64_t(failures.size()))});
     return w.module + "@" + s.model + " = constant " + model + ", align 8\n";
   }
 
@@ -150,16 +170,18 @@ private:
         symbol = it - symbolList.begin();
         if (it == symbolList.end()) symbolList.push_back(shape[d].symbol());
       }
-      dims.push_back(Writer::structure({Writer::i64(uint64_t(shape[d].lower())), Writer::i64(uint64_t(shape[d].upper())),
-                                        Writer::i32(symbol), Writer::i32(0)}));
+      dims.push_back(
+          Writer::structure({Writer::i64(uint64_t(shape[d].lower())), Writer::i64(uint64_t(shape[d].upper())),
+                             Writer::i32(symbol), Writer::i32(0)}));
     }
     return Writer::array(dims);
   }
   std::string tensor(const loop::Port &port) {
     uint64_t bytes = uint64_t(byteSize(port.type.dtype));
     for (const Dim &d : port.type.shape) bytes *= uint64_t(d.upper());
-    return Writer::structure({w.text(port.name), Writer::i32(dtypeOf(port.type.dtype)), Writer::i32(port.type.rank()),
-                              dimensions(port.type.shape), Writer::i64(bytes)});
+    return Writer::structure({w.text(port.name), Writer::i32(dtypeOf(port.type.dtype)),
+                              Writer::i32(port.type.rank()), dimensions(port.type.shape),
+                              Writer::i64(bytes)});
   }
   std::string value(const loop::Materialised &v, const std::vector<int64_t> &constants) {
     const loop::Slot &slot = p.slots[size_t(v.param)];
@@ -171,7 +193,9 @@ private:
     int64_t index = 0, offset = *loop::constantOf(slot.offset) * byteSize(b.dtype);
     switch (slot.region) {
     case loop::Region::Arena: offset += slot.index; break;
-    case loop::Region::Constant: region = PLANISH_REGION_WEIGHTS, offset += constants[size_t(slot.index)]; break;
+    case loop::Region::Constant:
+      region = PLANISH_REGION_WEIGHTS, offset += constants[size_t(slot.index)];
+      break;
     case loop::Region::Input: region = PLANISH_REGION_INPUT, index = slot.index; break;
     case loop::Region::Output: region = PLANISH_REGION_OUTPUT, index = slot.index; break;
     case loop::Region::InputDims:
@@ -179,8 +203,9 @@ private:
     case loop::Region::Failure: PLANISH_CHECK(false, "a table of the host function is no value");
     }
     return Writer::structure({w.text(v.name), Writer::i32(dtypeOf(v.type.dtype)), Writer::i32(v.type.rank()),
-                              dimensions(v.type.shape), Writer::array(strides), Writer::i32(region), Writer::i32(index),
-                              Writer::i64(uint64_t(offset)), Writer::i32(v.launch), Writer::i32(0)});
+                              dimensions(v.type.shape), Writer::array(strides), Writer::i32(region),
+                              Writer::i32(index), Writer::i64(uint64_t(offset)), Writer::i32(v.launch),
+                              Writer::i32(0)});
   }
 };
 
@@ -192,11 +217,16 @@ Result<std::string> modelObject(const Program &program, const Target &target, co
 
 Result<std::string> queryObject(const Program &program, const Target &target) {
   std::string model = symbolsOf(program).model;
-  return codegen::compileText("@" + model + " = external constant i8\n"
-                              "define ptr @" PLANISH_QUERY_SYMBOL "(i32 %abi) {\n"
-                              "  %same = icmp eq i32 %abi, " + std::to_string(PLANISH_ABI) + "\n"
-                              "  %model = select i1 %same, ptr @" + model + ", ptr null\n"
-                              "  ret ptr %model\n}\n",
+  return codegen::compileText("@" + model +
+                                  " = external constant i8\n"
+                                  "define ptr @" PLANISH_QUERY_SYMBOL "(i32 %abi) {\n"
+                                  "  %same = icmp eq i32 %abi, " +
+                                  std::to_string(PLANISH_ABI) +
+                                  "\n"
+                                  "  %model = select i1 %same, ptr @" +
+                                  model +
+                                  ", ptr null\n"
+                                  "  ret ptr %model\n}\n",
                               target);
 }
 

@@ -16,7 +16,8 @@ struct Symbols {
 Symbols symbolsOf(const loop::Program &program);
 
 /// Defines `symbols.model`; refers to the host function, the weights and the runtime's table.
-Result<std::string> modelObject(const loop::Program &program, const Target &target, const std::string &buildId);
+Result<std::string> modelObject(const loop::Program &program, const Target &target,
+                                const std::string &buildId);
 /// Defines planish_query, the one function a shared library exports.
 Result<std::string> queryObject(const loop::Program &program, const Target &target);
 

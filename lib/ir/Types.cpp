@@ -11,7 +11,8 @@ struct DTypeRow {
   std::string_view name;
   int bytes;
 };
-constexpr std::array<DTypeRow, 6> kDTypes{{{"b1", 1}, {"u8", 1}, {"i8", 1}, {"i32", 4}, {"i64", 8}, {"f32", 4}}};
+constexpr std::array<DTypeRow, 6> kDTypes{
+    {{"b1", 1}, {"u8", 1}, {"i8", 1}, {"i32", 4}, {"i64", 8}, {"f32", 4}}};
 } // namespace
 
 int byteSize(DType type) { return kDTypes[size_t(type)].bytes; }
@@ -32,11 +33,17 @@ std::optional<std::vector<int64_t>> constantShape(const Shape &shape) {
 }
 
 std::string textOf(const Shape &shape) {
-  return "[" + joined(shape, [](const Dim &d) { return d.isConstant() ? std::to_string(d.constant()) : d.symbol()->name; }, ",") + "]";
+  return "[" +
+         joined(
+             shape,
+             [](const Dim &d) { return d.isConstant() ? std::to_string(d.constant()) : d.symbol()->name; },
+             ",") +
+         "]";
 }
 std::string textOf(const TensorType &type) {
   std::string r = std::string(nameOf(type.dtype)) + textOf(type.shape);
-  if (!type.layout.empty()) r += "@(" + joined(type.layout, [](uint8_t d) { return std::to_string(d); }, ",") + ")";
+  if (!type.layout.empty())
+    r += "@(" + joined(type.layout, [](uint8_t d) { return std::to_string(d); }, ",") + ")";
   return r;
 }
 

@@ -112,8 +112,9 @@ Result<LoweredStep> KernelSet::lower(const Step &step) {
   auto bufferFor = [&](const Operand &o, const std::string &name) {
     for (auto &[other, b] : distinct)
       if (other.type.shape == o.type.shape && samePlace(other.place, o.place, o.type.shape)) return b;
-    loop::Scope scope = storage.roots[size_t(o.place.root)].region == loop::Region::Constant ? loop::Scope::Constant
-                                                                                            : loop::Scope::Global;
+    loop::Scope scope = storage.roots[size_t(o.place.root)].region == loop::Region::Constant
+                            ? loop::Scope::Constant
+                            : loop::Scope::Global;
     Buffer b = loop::buffer(name, o.type.dtype, extents(o.type.shape), o.place.view.strides, scope);
     distinct.push_back({o, b});
     return b;

@@ -30,7 +30,8 @@ struct LoweredStep {
 /// Makes kernels step by step and keeps what they share.
 class KernelSet {
 public:
-  KernelSet(const graph::Graph &graph, const Target &target, const LowerOptions &options, const Storage &storage)
+  KernelSet(const graph::Graph &graph, const Target &target, const LowerOptions &options,
+            const Storage &storage)
       : g(graph), target(target), mode(options.mode), program(options.name), storage(storage) {}
 
   Result<LoweredStep> lower(const Step &step);

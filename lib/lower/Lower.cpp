@@ -68,12 +68,13 @@ private:
   }
   Buffer parameter(const Argument &a) {
     if (!a.operand) {
-      std::string shape = joined(a.parameter->shape, [](const Expr &e) { return loop::print(e); }) + " at " + loop::print(a.offset);
+      std::string shape = joined(a.parameter->shape, [](const Expr &e) { return loop::print(e); }) + " at " +
+                          loop::print(a.offset);
       auto [it, fresh] = constants.try_emplace({a.constant, shape});
       if (fresh) {
         Buffer like = a.parameter;
-        it->second = add(loop::buffer("c" + std::to_string(a.constant), like->dtype, like->shape, like->strides,
-                                      loop::Scope::Constant),
+        it->second = add(loop::buffer("c" + std::to_string(a.constant), like->dtype, like->shape,
+                                      like->strides, loop::Scope::Constant),
                          {Region::Constant, a.constant, a.offset});
       }
       return it->second;
@@ -93,8 +94,9 @@ private:
 
   /// Sizes come in through one table and leave through another: i64[ports, kMaxRank].
   Buffer dimsTable(const char *name, Region region, size_t ports, loop::Scope scope) {
-    return add(loop::buffer(name, DType::i64, std::vector<int64_t>{int64_t(ports), loop::kMaxRank}, {}, scope),
-               {region, 0, loop::imm(0)});
+    return add(
+        loop::buffer(name, DType::i64, std::vector<int64_t>{int64_t(ports), loop::kMaxRank}, {}, scope),
+        {region, 0, loop::imm(0)});
   }
   void storeOutputDims() {
     Buffer table;
@@ -102,8 +104,10 @@ private:
       const Shape &shape = g.type(g.outputs()[k]).shape;
       for (size_t d = 0; d < shape.size(); ++d) {
         if (shape[d].isConstant()) continue;
-        if (!table) table = dimsTable("output_dims", Region::OutputDims, g.outputs().size(), loop::Scope::Global);
-        body.push_back(loop::store(table, {loop::imm(int64_t(k)), loop::imm(int64_t(d))}, loop::use(shape[d].symbol())));
+        if (!table)
+          table = dimsTable("output_dims", Region::OutputDims, g.outputs().size(), loop::Scope::Global);
+        body.push_back(
+            loop::store(table, {loop::imm(int64_t(k)), loop::imm(int64_t(d))}, loop::use(shape[d].symbol())));
       }
     }
   }
@@ -111,8 +115,11 @@ private:
   /// bounds, being those of inputs that are large enough, do not say.
   Stmt guarded(const graph::Symbol &symbol, Stmt rest) {
     if (loop::rangeOf(symbol.definition).lo >= 0) return rest;
-    if (!failure) failure = add(loop::buffer("failure", DType::i32, std::vector<int64_t>{1}), {Region::Failure, 0, loop::imm(0)});
-    p.failures.push_back("the inputs are too small: the size " + loop::print(symbol.definition) + " is negative");
+    if (!failure)
+      failure = add(loop::buffer("failure", DType::i32, std::vector<int64_t>{1}),
+                    {Region::Failure, 0, loop::imm(0)});
+    p.failures.push_back("the inputs are too small: the size " + loop::print(symbol.definition) +
+                         " is negative");
     Expr size = loop::use(symbol.var), zero = loop::imm(0);
     Expr code = loop::imm(int64_t(p.failures.size()), Type{DType::i32, 1});
     return loop::block({loop::ifThen(loop::lessThan(size, zero), loop::store(failure, {zero}, code)),
@@ -123,9 +130,8 @@ private:
     Buffer table = dimsTable("input_dims", Region::InputDims, g.inputs().size(), loop::Scope::Constant);
     for (size_t i = g.symbols().size(); i-- > 0;) {
       const graph::Symbol &symbol = g.symbols()[i];
-      Expr value = symbol.definition
-                       ? symbol.definition
-                       : loop::load(table, {loop::imm(symbol.input), loop::imm(symbol.dim)});
+      Expr value = symbol.definition ? symbol.definition
+                                     : loop::load(table, {loop::imm(symbol.input), loop::imm(symbol.dim)});
       if (symbol.definition) s = guarded(symbol, s);
       s = loop::makeStmt(loop::Let{symbol.var, value, s});
     }

@@ -24,7 +24,8 @@ MemoryPlan planMemory(const std::vector<Lifetime> &lifetimes) {
     std::vector<size_t> meets;
     for (size_t j : placed)
       if (lifetimes[j].first <= l.last && l.first <= lifetimes[j].last) meets.push_back(j);
-    std::sort(meets.begin(), meets.end(), [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; });
+    std::sort(meets.begin(), meets.end(),
+              [&](size_t a, size_t b) { return plan.offsets[a] < plan.offsets[b]; });
     int64_t size = aligned(std::max<int64_t>(l.bytes, 1)), at = 0, best = -1, bestGap = INT64_MAX;
     for (size_t j : meets) {
       int64_t gap = plan.offsets[j] - at;

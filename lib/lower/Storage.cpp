@@ -49,7 +49,8 @@ Result<int64_t> upperBytes(const TensorType &type, const std::string &name) {
   int64_t bytes = byteSize(type.dtype);
   for (const Dim &d : type.shape) {
     if (d.upper() > 0 && bytes > kLimit / d.upper())
-      return failed("value '" + name + "' of type " + textOf(type) + " does not fit in memory; give smaller sizes");
+      return failed("value '" + name + "' of type " + textOf(type) +
+                    " does not fit in memory; give smaller sizes");
     bytes *= std::max<int64_t>(d.upper(), 0);
   }
   return bytes;
@@ -153,7 +154,8 @@ private:
   Operand operand(ValueId v) { return {v, g.type(v), *place(v)}; }
   /// `from` seen with the type of `to`, copied there.
   void copyStep(NodeId id, ValueId from, Place fromPlace, ValueId to, Place toPlace, const TensorType &type) {
-    plan.steps.push_back({id, true, {Operand{from, type, std::move(fromPlace)}}, {to, type, std::move(toPlace)}});
+    plan.steps.push_back(
+        {id, true, {Operand{from, type, std::move(fromPlace)}}, {to, type, std::move(toPlace)}});
   }
 
   Status forward(NodeId id) {
@@ -165,7 +167,8 @@ private:
       for (size_t i = 0; i < n.inputs.size(); ++i) {
         ValueId in = n.inputs[i];
         Place part{place(out)->root, *n.op->inputView(v, int(i), place(out)->view)};
-        if (!samePlace(*place(in), part, g.type(in).shape)) copyStep(id, in, *place(in), out, part, g.type(in));
+        if (!samePlace(*place(in), part, g.type(in).shape))
+          copyStep(id, in, *place(in), out, part, g.type(in));
       }
       return {};
     }
@@ -177,7 +180,8 @@ private:
           place(out) = as;
           return {};
         }
-        if (!samePlace(*place(out), as, g.type(out).shape)) copyStep(id, n.inputs[0], as, out, *place(out), g.type(out));
+        if (!samePlace(*place(out), as, g.type(out).shape))
+          copyStep(id, n.inputs[0], as, out, *place(out), g.type(out));
         return {};
       }
     }
@@ -224,7 +228,8 @@ private:
     for (const auto &o : step.in) {
       in.push_back(o ? shaped(*o, "x") : nullptr);
       if (!o || o->place.root != root) continue;
-      if (first && !samePlace(first->place, o->place, o->type.shape)) return false;  // another part of the same memory
+      if (first && !samePlace(first->place, o->place, o->type.shape))
+        return false;  // another part of the same memory
       first = &*o;
       ofRoot.push_back(in.back());
     }
@@ -237,8 +242,9 @@ private:
       loop::walk(e, [&](const Expr &x) {
         const auto *l = loop::as<loop::Load>(x);
         if (!l || std::find(ofRoot.begin(), ofRoot.end(), l->buffer) == ofRoot.end()) return;
-        only &= stored && std::equal(l->indices.begin(), l->indices.end(), c.outIndices.begin(), c.outIndices.end(),
-                                     [](const Expr &a, const Expr &b) { return loop::equal(a, b); });
+        only &= stored &&
+                std::equal(l->indices.begin(), l->indices.end(), c.outIndices.begin(), c.outIndices.end(),
+                           [](const Expr &a, const Expr &b) { return loop::equal(a, b); });
       });
     };
     check(c.value, true);

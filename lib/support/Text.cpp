@@ -62,7 +62,8 @@ void Lexer::advance() {
       while (n < rest.size() && isDigit(rest[n])) ++n;
     };
     digits();
-    if (n + 1 < rest.size() && rest[n] == '.' && isDigit(rest[n + 1])) current.kind = TokenKind::Float, ++n, digits();
+    if (n + 1 < rest.size() && rest[n] == '.' && isDigit(rest[n + 1]))
+      current.kind = TokenKind::Float, ++n, digits();
     if (n + 1 < rest.size() && (rest[n] == 'e' || rest[n] == 'E')) {
       size_t s = rest[n + 1] == '-' || rest[n + 1] == '+' ? 2 : 1;
       if (n + s < rest.size() && isDigit(rest[n + s])) current.kind = TokenKind::Float, n += s, digits();
@@ -72,7 +73,8 @@ void Lexer::advance() {
     while (n < rest.size() && (isNameStart(rest[n]) || isDigit(rest[n]) ||
                                (rest[n] == '.' && n + 1 < rest.size() && rest[n + 1] != '.')))
       ++n;
-    if (std::string_view word = rest.substr(0, n); word == "inf" || word == "nan") current.kind = TokenKind::Float;
+    if (std::string_view word = rest.substr(0, n); word == "inf" || word == "nan")
+      current.kind = TokenKind::Float;
   } else if (rest[0] == '"') {
     current.kind = TokenKind::String;
     while (n < rest.size() && rest[n] != '"') {

@@ -18,14 +18,14 @@ struct Options {
   std::string model;                                      // path of the ONNX file
   std::string output;                                     // directory to write; may be empty with `emit`
   std::string target = "cpu";
-  std::string name;                                       // of the library and its symbols; default: the file's stem
-  std::map<std::string, std::vector<int64_t>> shapes;     // sizes of inputs
-  std::map<std::string, std::vector<int64_t>> maxShapes;  // bounds of inputs; free dimensions stay symbols
+  std::string name; // of the library and its symbols; default: the file's stem
+  std::map<std::string, std::vector<int64_t>> shapes; // sizes of inputs
+  std::map<std::string, std::vector<int64_t>> maxShapes; // bounds of inputs; free dimensions stay symbols
   artifact::LibraryKind library = artifact::LibraryKind::Shared;
   Emit emit = Emit::Nothing;
-  std::string printAfter;                                 // graph pass whose result goes to `text`
-  std::string stopAfter;                                  // last graph pass to run
-  std::string dumpDir;                                    // an existing folder for the graph after every pass
+  std::string printAfter; // graph pass whose result goes to `text`
+  std::string stopAfter; // last graph pass to run
+  std::string dumpDir; // an existing folder for the graph after every pass
 };
 
 /// Where the time of one compilation went, in order.
@@ -35,10 +35,10 @@ struct Phase {
 };
 
 struct Artifact {
-  std::string directory;           // empty when only text was asked for
+  std::string directory; // empty when only text was asked for
   std::string name, target;
-  std::string text;                // what emit or printAfter asked for
-  std::vector<std::string> notes;  // decisions the user should know, one line each
+  std::string text; // what emit or printAfter asked for
+  std::vector<std::string> notes; // decisions the user should know, one line each
   std::vector<Phase> phases;
   int64_t weightsBytes = 0, arenaBytes = 0, libraryBytes = 0;
 };

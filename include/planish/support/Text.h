@@ -14,7 +14,7 @@ enum class TokenKind : uint8_t {
   Integer,  // digits, with a leading - where no operand stands before it
   Float,    // has a point, an exponent, or is inf / nan behind a sign or not
   String,   // "..." with \" \\ \n escapes; text without the quotes
-  Symbol,   // one of %name-free punctuation: ( ) [ ] { } < > = , : ; . @ # % ! ? + - * / & | and .. -> <= ==
+  Symbol, // one of %name-free punctuation: ( ) [ ] { } < > = , : ; . @ # % ! ? + - * / & | and .. -> <= ==
 };
 
 struct Token {
@@ -56,7 +56,8 @@ std::string textOf(double value);
 std::string quoted(std::string_view text);
 
 /// The elements of `list`, each through `text`, with ", " between them.
-template <class List, class Text> std::string joined(const List &list, Text text, std::string_view between = ", ") {
+template <class List, class Text>
+std::string joined(const List &list, Text text, std::string_view between = ", ") {
   std::string r;
   bool first = true;
   for (const auto &e : list) {

@@ -59,7 +59,8 @@ public:
     std::string pattern = (std::filesystem::temp_directory_path() / "planish-test.XXXXXX").string();
     folder = mkdtemp(pattern.data());
     if (auto s = artifact::write(*files, folder); !s) throw std::runtime_error(s.error().text);
-    if (planish_open((folder + "/libnet.so").c_str(), &model) != PLANISH_OK) throw std::runtime_error(planish_error());
+    if (planish_open((folder + "/libnet.so").c_str(), &model) != PLANISH_OK)
+      throw std::runtime_error(planish_error());
   }
   ~Library() {
     planish_close(model);
@@ -69,13 +70,15 @@ public:
   Library &operator=(const Library &) = delete;
 
   /// Runs the model; shapes and floats of all outputs.
-  std::vector<std::pair<std::vector<int64_t>, std::vector<float>>> run(const std::vector<Tensor> &inputs, uint32_t threads) {
+  std::vector<std::pair<std::vector<int64_t>, std::vector<float>>> run(const std::vector<Tensor> &inputs,
+                                                                       uint32_t threads) {
     planish_options options{};
     options.threads = threads;
     planish_instance *net = nullptr;
     check(planish_create(model, &options, &net));
     for (size_t i = 0; i < inputs.size(); ++i)
-      check(planish_set_input(net, uint32_t(i), inputs[i].data->data(), inputs[i].shape.data(), uint32_t(inputs[i].shape.size())));
+      check(planish_set_input(net, uint32_t(i), inputs[i].data->data(), inputs[i].shape.data(),
+                              uint32_t(inputs[i].shape.size())));
     check(planish_run(net));
     std::vector<std::pair<std::vector<int64_t>, std::vector<float>>> r;
     for (uint32_t k = 0; k < model->n_outputs; ++k) {
@@ -100,7 +103,8 @@ private:
   const planish_model *model = nullptr;
 };
 
-void expectSame(const Graph &g, Library &library, const std::vector<Tensor> &inputs, const std::string &what) {
+void expectSame(const Graph &g, Library &library, const std::vector<Tensor> &inputs,
+                const std::string &what) {
   auto want = graph::evaluate(g, inputs);
   ASSERT_TRUE(want) << want.error().text;
   for (uint32_t threads : {1U, 2U}) {
@@ -110,7 +114,8 @@ void expectSame(const Graph &g, Library &library, const std::vector<Tensor> &inp
       ASSERT_EQ(got[k].first, (*want)[k].shape) << what;
       const auto *w = reinterpret_cast<const float *>((*want)[k].data->data());
       for (size_t i = 0; i < got[k].second.size(); ++i)
-        ASSERT_NEAR(got[k].second[i], w[i], 1e-4) << what << " output " << k << " element " << i << " threads " << threads;
+        ASSERT_NEAR(got[k].second[i], w[i], 1e-4)
+            << what << " output " << k << " element " << i << " threads " << threads;
     }
   }
 }
@@ -127,7 +132,8 @@ const Case kCases[] = {
   %c: f32[1,19,9,11] = conv(%x, %w, %b) {strides=[1,1], dilations=[1,1], pads_begin=[1,1], pads_end=[1,1], group=1} "c"
   %y: f32[1,19,9,11] = relu(%c) "r"
   return %y
-})", 2},
+})",
+     2},
     {"residual_in_place", R"(graph @main(%x: f32[1,16,8,8]) {
   %w = constant f32[16,16,1,1] #0000000000000256
   %b = constant f32[16] #0000000000000016
@@ -137,7 +143,8 @@ const Case kCases[] = {
   %r: f32[1,16,8,8] = relu(%s) "r"
   %d: f32[1,16,8,8] = conv(%r, %w, %b) {strides=[1,1], dilations=[1,1], pads_begin=[0,0], pads_end=[0,0], group=1} "d"
   return %d
-})", 4},
+})",
+     4},
     {"concat_in_place", R"(graph @main(%x: f32[1,16,8,8]) {
   %w = constant f32[7,16,1,1] #0000000000000112
   %a: f32[1,7,8,8] = conv(%x, %w, _) {strides=[1,1], dilations=[1,1], pads_begin=[0,0], pads_end=[0,0], group=1} "a"
@@ -146,11 +153,13 @@ const Case kCases[] = {
   %v = constant f32[5,23,1,1] #0000000000000115
   %y: f32[1,5,8,8] = conv(%c, %v, _) {strides=[1,1], dilations=[1,1], pads_begin=[0,0], pads_end=[0,0], group=1} "y"
   return %y, %a
-})", 6},
+})",
+     6},
     {"input_is_output", R"(graph @main(%x: f32[2,3]) {
   %r: f32[3,2] = transpose(%x) {perm=[1,0]} "t"
   return %x, %r, %r
-})", 3},
+})",
+     3},
 };
 
 TEST(Library, EqualsTheReferenceEvaluator) {
