@@ -22,38 +22,43 @@ def preprocess(image, frame):
     """H x W x 3 uint8 RGB of the network's own size to 1 x 3 x H x W float32."""
     network = frame["input"]
     if image.shape != (network["height"], network["width"], 3):
-        raise ValueError(f"the picture is {image.shape}, the network takes {network['height']} x {network['width']} x 3")
+        raise ValueError(f"the picture is {image.shape}, the network takes {network['height']} x {network['width']}")
     mean, scale = np.float32(network["mean"]), np.float32(network["scale"])
     return np.ascontiguousarray(((image - mean) * scale).transpose(2, 0, 1)[None])
 
 
 def decode(output, frame, threshold=None):
     """One output (1 x N x (5 + classes)) to (boxes n x 4 left, top, right, bottom in pixels; scores n; labels n)."""
-    network, rule = frame["input"], frame["decode"]
-    threshold = rule["score_threshold"] if threshold is None else threshold
+    network, strides, limits = frame["input"], frame["decoder"]["strides"], frame["thresholds"]
+    threshold = limits["score"] if threshold is None else threshold
     cells = []
-    for stride in rule["strides"]:
+    for stride in strides:
         y, x = np.mgrid[:network["height"] // stride, :network["width"] // stride]
         cells.append(np.stack([x.ravel(), y.ravel(), np.full(x.size, stride)], 1))
     cells = np.concatenate(cells).astype(np.float32)
     rows = output.reshape(-1, output.shape[-1])
     if len(rows) != len(cells):
-        raise ValueError(f"the output has {len(rows)} rows, the strides {rule['strides']} make {len(cells)}")
+        raise ValueError(f"the output has {len(rows)} rows, the strides {strides} make {len(cells)}")
     scores = rows[:, 4:5] * rows[:, 5:]
     row, label = np.nonzero(scores >= threshold)
     stride = cells[row, 2:]
     centre, size = (rows[row, :2] + cells[row, :2]) * stride, np.exp(rows[row, 2:4]) * stride
     boxes, scores = np.concatenate([centre - size / 2, centre + size / 2], 1), scores[row, label]
-    kept = suppress(boxes, scores, label, rule["nms_iou"])
+    kept = suppress(boxes, scores, label, limits["iou"])
     boxes = boxes[kept].clip(0, [network["width"], network["height"]] * 2)
     return boxes, scores[kept], label[kept]
 
 
 def overlaps(a, b):
     """Intersection over union of every box of `a` with every box of `b`."""
-    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
-    common = np.prod(np.maximum(high - low, 0), axis=2)
+    common = intersections(a, b)
     return common / (area(a)[:, None] + area(b)[None] - common + 1e-9)
+
+
+def intersections(a, b):
+    """Area that every box of `a` shares with every box of `b`."""
+    low, high = np.maximum(a[:, None, :2], b[None, :, :2]), np.minimum(a[:, None, 2:], b[None, :, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=2)
 
 
 def area(boxes):
@@ -105,9 +110,7 @@ def _match(boxes, annotations):
     crowd = np.array([a.crowd for a in annotations])
     iou = overlaps(boxes, truth)
     if crowd.any():  # of a crowd, what counts is how much of the found box lies in it
-        low, high = np.maximum(boxes[:, None, :2], truth[None, :, :2]), np.minimum(boxes[:, None, 2:], truth[None, :, 2:])
-        inside = np.prod(np.maximum(high - low, 0), axis=2) / (area(boxes)[:, None] + 1e-9)
-        iou[:, crowd] = inside[:, crowd]
+        iou[:, crowd] = intersections(boxes, truth[crowd]) / (area(boxes)[:, None] + 1e-9)
     for level, limit in enumerate(IOU_LEVELS):
         free = ~crowd
         for i in range(len(boxes)):
@@ -129,6 +132,6 @@ def _area_under(hits, wanted):
         true = np.cumsum(column)
         recall, precision = true / wanted, true / np.arange(1, len(column) + 1)
         precision = np.maximum.accumulate(precision[::-1])[::-1]
-        where = np.searchsorted(recall, points, side="left")
-        values.append(np.where(where < len(precision), np.append(precision, 0)[np.minimum(where, len(precision))], 0).mean())
+        # Where a recall is never reached, the precision is 0.
+        values.append(np.append(precision, 0)[np.searchsorted(recall, points, side="left")].mean())
     return values
