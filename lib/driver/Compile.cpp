@@ -80,6 +80,8 @@ Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
   case Emit::Loop: return loop::print(p);
   case Emit::Llvm:
   case Emit::Assembly: {
+    if (target.device != DeviceKind::Cpu)
+      return unsupported("target '" + target.name + "' has no LLVM form; use --emit opencl");
     auto as = form == Emit::Llvm ? codegen::Form::LlvmText : codegen::Form::Assembly;
     PLANISH_ASSIGN(std::string kernels, codegen::emitKernels(p.kernels, target, as));
     PLANISH_ASSIGN(std::string host, codegen::emitHost(p, p.name + "_host", target, as));

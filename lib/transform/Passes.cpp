@@ -8,7 +8,9 @@
 #include <array>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
+#include <span>
 
 namespace planish::transform {
 
@@ -26,13 +28,21 @@ bool mentions(const std::vector<std::string> &list, std::string_view name) {
   return std::ranges::any_of(list, [&](const std::string &s) { return s == name || s == "all"; });
 }
 
-Status dump(const std::string &folder, size_t number, std::string_view pass, const std::string &text) {
-  std::string digits = (number < 10 ? "0" : "") + std::to_string(number);
-  std::string path = folder + "/" + digits + "-" + std::string(pass) + ".txt";
+Status writeFile(const std::string &path, std::span<const std::byte> bytes) {
   std::ofstream file(path, std::ios::binary);
-  file << text;
+  file.write(reinterpret_cast<const char *>(bytes.data()), std::streamsize(bytes.size()));
   file.close();
   return file ? Status() : failed("cannot write " + path);
+}
+
+/// The text, and each constant that it names by hash as a file of that name: what planish-opt --blobs reads.
+Status dump(const std::string &folder, size_t number, std::string_view pass, const Graph &g) {
+  std::string digits = (number < 10 ? "0" : "") + std::to_string(number);
+  graph::Blobs blobs;
+  std::string text = graph::print(g, &blobs);
+  for (const auto &[hash, bytes] : blobs)
+    if (std::string path = folder + "/" + hash; !std::filesystem::exists(path)) PLANISH_TRY(writeFile(path, *bytes));
+  return writeFile(folder + "/" + digits + "-" + std::string(pass) + ".txt", std::as_bytes(std::span(text)));
 }
 
 std::string timingLine(std::string_view pass, double seconds, const Graph &g) {
@@ -74,7 +84,7 @@ Result<Graph> runPasses(Graph g, std::span<const PassRow> list, const PassOption
       if (Status s = checkGraph(g); !s) return s.error().in("after pass " + std::string(pass.name));
     if (options.timing && options.say) options.say(timingLine(pass.name, seconds.count(), g));
     if (options.print && mentions(options.printAfter, pass.name)) options.print(graph::print(g));
-    if (!options.dumpDir.empty()) PLANISH_TRY(dump(options.dumpDir, ++number, pass.name, graph::print(g)));
+    if (!options.dumpDir.empty()) PLANISH_TRY(dump(options.dumpDir, ++number, pass.name, g));
     if (options.stopAfter == pass.name) break;
   }
   return g;

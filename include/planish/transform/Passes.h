@@ -37,7 +37,7 @@ const PassRow *findPass(std::string_view name);
 struct PassOptions {
   std::vector<std::string> printAfter;  // names of passes; "all" for every one
   std::string stopAfter;                // name of the last pass to run; empty: all
-  std::string dumpDir;                  // an existing folder: NN-<pass>.txt after every pass
+  std::string dumpDir;                  // an existing folder: NN-<pass>.txt after every pass, constants by hash
   bool timing = false;                  // a line per pass through `say`
 #ifdef NDEBUG
   bool check = false;  // verify, and compare with what the graph's own text parses to, after every pass
