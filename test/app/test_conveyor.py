@@ -1,6 +1,9 @@
 """The conveyor example: what its generator promises, and its detector through Planish and through ONNX Runtime."""
 
+import contextlib
 import json
+import os
+import re
 import struct
 import subprocess
 import sys
@@ -15,6 +18,7 @@ sys.path.insert(0, str(EXAMPLE))
 
 import detection  # noqa: E402
 import evaluate  # noqa: E402
+import generate as coco_files  # noqa: E402
 import media  # noqa: E402
 import scene  # noqa: E402
 from parts import CLASSES, DEFECTS, KINDS, Part  # noqa: E402
@@ -119,7 +123,8 @@ def unpack_png(data):
 
 
 def generate(*arguments, expect=0):
-    done = subprocess.run([sys.executable, EXAMPLE / "generate.py", *map(str, arguments)], capture_output=True, text=True)
+    command = [sys.executable, EXAMPLE / "generate.py", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == expect, done.stderr
     return done
 
@@ -168,8 +173,8 @@ def test_video_is_read_by_opencv(tmp_path):
 
 
 @pytest.mark.parametrize("arguments", [
-    ("clip", "--out", "belt.mp4"), ("clip", "--out", "belt.avi", "--seconds", 0), ("stills", "--out", "x", "--seeds", "a:b"),
-    ("stills",)])
+    ("clip", "--out", "belt.mp4"), ("clip", "--out", "belt.avi", "--seconds", 0),
+    ("stills", "--out", "x", "--seeds", "a:b"), ("stills",)])
 def test_wrong_usage(arguments):
     assert "error" in generate(*arguments, expect=2).stderr
 
@@ -193,6 +198,36 @@ def test_average_precision_by_hand():
     assert table[0, :6] == pytest.approx(np.ones(6)) and (table[0, 7:] == 0).all()
 
 
+def test_average_precision_is_that_of_pycocotools(capsys):
+    coco = pytest.importorskip("pycocotools.coco")
+    evaluation = pytest.importorskip("pycocotools.cocoeval")
+    rng = np.random.default_rng(1)
+    document, results, found, truths = coco_files.Coco("test"), [], [], []
+    for number in range(30):
+        truth = scene.still(number)[1]
+        truths.append(truth)
+        document.add(str(number), truth)
+        guesses = [a for a in truth if rng.random() < 0.85] + list(truth[:2])
+        boxes = np.array([a.box for a in guesses], float) + rng.normal(0, 2, (len(guesses), 4))
+        labels = np.array([a.label if rng.random() < 0.8 else rng.integers(8) for a in guesses])
+        scores = rng.random(len(guesses))
+        found.append((boxes, scores, labels))
+        for box, score, label in zip(boxes, scores, labels):
+            size = [box[0], box[1], box[2] - box[0], box[3] - box[1]]
+            results.append({"image_id": number, "category_id": int(label), "bbox": size, "score": float(score)})
+    with capsys.disabled(), open(os.devnull, "w") as quiet, contextlib.redirect_stdout(quiet):
+        expected = coco.COCO()
+        expected.dataset = document.document
+        expected.createIndex()
+        judge = evaluation.COCOeval(expected, expected.loadRes(results), "bbox")
+        judge.evaluate()
+        judge.accumulate()
+        judge.summarize()
+    table = detection.average_precision(found, truths, len(CLASSES))
+    assert np.nanmean(table) == pytest.approx(judge.stats[0], abs=1e-9), "seed 1"
+    assert np.nanmean(table[:, 0]) == pytest.approx(judge.stats[1], abs=1e-9), "seed 1"
+
+
 def test_decoding_by_hand():
     frame = detection.read_frame()
     output = np.zeros((1, 1200, 5 + len(CLASSES)), np.float32)
@@ -214,7 +249,7 @@ def test_frame_names_the_classes_in_order():
 @pytest.fixture(scope="module")
 def detector(tmp_path_factory):
     """The detector, compiled."""
-    planish = pytest.importorskip("planish")
+    import planish
     out = tmp_path_factory.mktemp("conveyor") / "detector"
     planish.compile(str(EXAMPLE / "detector.onnx"), out=str(out))
     return out
@@ -226,7 +261,6 @@ def test_detector_is_small():
 
 def test_compiled_detector_finds_the_parts(detector):
     """On belts never trained on: outputs equal ONNX Runtime's, mAP50 at least 0.9, mAP equal within 0.002."""
-    pytest.importorskip("onnxruntime")
     engines = {"onnxruntime": evaluate.onnxruntime_engine(EXAMPLE / "detector.onnx"),
                "planish": evaluate.planish_engine(detector)}
     tables, worst = evaluate.measure(engines, (scene.still(seed) for seed in UNSEEN))
@@ -242,3 +276,36 @@ def test_threads_do_not_change_the_outputs(detector):
     x = detection.preprocess(scene.still(UNSEEN.start)[0], frame)
     one, two = (np.array(evaluate.planish_engine(detector, threads)(x)) for threads in (1, 2))
     assert np.array_equal(one, two)
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory):
+    """A folder that looks like a built clone: its examples, build/release (this build) and build/venv."""
+    root = tmp_path_factory.mktemp("clone")
+    (root / "build").mkdir()
+    (root / "examples").symlink_to(EXAMPLE.parent)
+    (root / "build/release").symlink_to(Path(os.environ["PLANISH_BIN"]).parent)
+    (root / "build/venv").symlink_to(sys.prefix)
+    return root
+
+
+def readme_block(language, containing):
+    (block,) = [b for b in re.findall(rf"```{language}\n(.*?)```", (EXAMPLE / "README.md").read_text(), re.S)
+                if containing in b]
+    return block
+
+
+def test_commands_of_the_readme(clone):
+    commands = readme_block("sh", "compile-model")
+    done = subprocess.run(["sh", "-e", "-c", commands], cwd=clone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (clone / "out/belt.json").exists() and "mAP50:95" in done.stdout
+
+
+def test_python_of_the_readme(clone):
+    show = "\nprint(len(boxes), sorted(detection.read_frame()['labels'][i] for i in labels))"
+    program = readme_block("python", "planish.compile") + show
+    done = subprocess.run([sys.executable, "-c", program], cwd=clone, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    asked = [a for a in scene.still(42)[1] if not a.crowd]
+    assert abs(int(done.stdout.split()[0]) - len(asked)) <= 3, done.stdout
