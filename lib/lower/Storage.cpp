@@ -151,6 +151,19 @@ private:
     return {};
   }
 
+  /// True unless strides fall where the type's layout says that they rise: then the bytes must move.
+  static bool follows(const View &view, const TensorType &type) {
+    std::optional<int64_t> outer;
+    for (size_t i = 0; i < type.shape.size(); ++i) {
+      size_t d = type.layout.empty() ? i : type.layout[i];
+      if (type.shape[d].isConstant() && type.shape[d].constant() == 1) continue;
+      auto stride = loop::constantOf(view.strides[d]);
+      if (stride && outer && std::abs(*stride) > std::abs(*outer)) return false;
+      if (stride) outer = stride;
+    }
+    return true;
+  }
+
   Operand operand(ValueId v) { return {v, g.type(v), *place(v)}; }
   /// `from` seen with the type of `to`, copied there.
   void copyStep(NodeId id, ValueId from, Place fromPlace, ValueId to, Place toPlace, const TensorType &type) {
@@ -176,6 +189,8 @@ private:
       auto seen = n.op->outputView(v, place(n.inputs[0])->view);
       if (seen) {
         Place as{place(n.inputs[0])->root, *seen};
+        if (!place(out) && !follows(*seen, g.type(out)))
+          PLANISH_TRY(placeDense(out, Region::Arena, 0, g.type(out).layout));
         if (!place(out)) {
           place(out) = as;
           return {};

@@ -52,7 +52,7 @@ public:
 
   Result<Graph> run() {
     for (uint32_t n = 0; n < old.nodes().size(); ++n) {
-      PLANISH_TRY(r.copy({n}));
+      PLANISH_TRY(append({n}));
       for (ValueId v : old[NodeId{n}].outputs) {
         ValueId made = r(v);
         r.graph().setLayout(made, chosen(r.graph()[*r.graph()[made].def], made, liked[v.index]));
@@ -63,6 +63,62 @@ public:
   }
 
 private:
+  /// The node over operands in an order its kernel can read vectors of.
+  Status append(NodeId id) {
+    const Node &node = old[id];
+    std::vector<ValueId> inputs = r(node.inputs);
+    PLANISH_ASSIGN(bool reordered, orderColumns(node, inputs));
+    if (!reordered) return r.copy(id);
+    std::vector<std::string> names;
+    for (ValueId v : node.outputs) names.push_back(old[v].name);
+    PLANISH_ASSIGN(std::vector<ValueId> made,
+                   r.graph().append(*node.op, node.attrs, inputs, node.loc, std::move(names)));
+    for (size_t i = 0; i < made.size(); ++i) r.replace(node.outputs[i], made[i]);
+    return {};
+  }
+
+  /// A product of two run-time tensors reads one of them in vectors along a dimension of the result that
+  /// the other does not have (a column). Where no such dimension is innermost in memory, the second
+  /// operand is copied to an order in which one is: it is read many times.
+  Result<bool> orderColumns(const Node &node, std::vector<ValueId> &inputs) {
+    if (node.op->cls != graph::OpClass::Contraction) return false;
+    auto m = meaningOf(old, node);
+    if (!m) return false;
+    const auto *left = loop::as<loop::Load>(m->compute.lhs), *right = loop::as<loop::Load>(m->compute.rhs);
+    if (!left || !right) return false;
+    auto operandOf = [&](const loop::Load &l) {
+      return size_t(std::ranges::find(m->view.in, l.buffer) - m->view.in.begin());
+    };
+    size_t a = operandOf(*left), b = operandOf(*right);
+    const Graph &g = r.graph();
+    if (g[inputs[a]].isConstant() || g[inputs[b]].isConstant()) return false;
+    auto innermost = [&](ValueId v) {
+      const TensorType &t = g.type(v);
+      return t.layout.empty() ? size_t(t.rank() - 1) : size_t(t.layout.back());
+    };
+    auto isColumn = [&](const loop::Load &l, size_t dim, const loop::Load &other) {
+      return std::ranges::any_of(m->compute.space, [&](const loop::Iter &s) {
+        return loop::dependsOn(l.indices[dim], s.var) &&
+               std::ranges::none_of(other.indices, [&](const auto &i) { return loop::dependsOn(i, s.var); });
+      });
+    };
+    if (isColumn(*left, innermost(inputs[a]), *right) || isColumn(*right, innermost(inputs[b]), *left))
+      return false;
+    const TensorType type = g.type(inputs[b]);
+    for (size_t d = size_t(type.rank()); d-- > 0;) {
+      if (!isColumn(*right, d, *left)) continue;
+      Layout order;
+      for (uint8_t i = 0; i < type.rank(); ++i)
+        if (i != d) order.push_back(i);
+      order.push_back(uint8_t(d));
+      PLANISH_ASSIGN(std::vector<ValueId> copied, r.graph().append(ops::kCopy, {}, {inputs[b]}, node.loc));
+      r.graph().setLayout(copied[0], normalized(order, type.shape));
+      inputs[b] = copied[0];
+      return true;
+    }
+    return false;
+  }
+
   Layout chosen(const Node &node, ValueId result, bool readersLikeChannelsLast) {
     const Graph &g = r.graph();
     const Shape &shape = g.type(result).shape;

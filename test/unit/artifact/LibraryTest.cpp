@@ -155,6 +155,12 @@ const Case kCases[] = {
   return %y, %a
 })",
      6},
+    {"product_of_inputs", R"(graph @main(%x: f32[3,7,20], %z: f32[3,18,20]) {
+  %t: f32[3,20,18] = transpose(%z) {perm=[0,2,1]} "t"
+  %y: f32[3,7,18] = matmul(%x, %t) "m"
+  return %y
+})",
+     2},
     {"input_is_output", R"(graph @main(%x: f32[2,3]) {
   %r: f32[3,2] = transpose(%x) {perm=[1,0]} "t"
   return %x, %r, %r
