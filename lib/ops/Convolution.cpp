@@ -81,7 +81,7 @@ Compute computeConv(const OpView &v) {
     Iter k = axis(spatialName("k", d, spatial), w[size_t(d) + 2]);
     const Window &window = windows[size_t(d)];
     Expr position = tapOf(window, use(o2.var), use(k.var));
-    guardTap(c, window, position, x[size_t(d) + 2], out[size_t(d) + 2]);
+    guardTap(c, window, position, x[size_t(d) + 2], out[size_t(d) + 2], false);
     c.space.push_back(o2), c.reduce.push_back(k);
     at.push_back(use(o2.var)), from.push_back(position), tap.push_back(use(k.var));
   }

@@ -45,7 +45,7 @@ Compute overWindows(const OpView &v, std::string name) {
   for (size_t d = 0; d < windows.size(); ++d) {
     Iter k = axis(spatialName("k", int(d), int(windows.size())), a.window[d]);
     Expr tap = tapOf(windows[d], c.outIndices[d + 2], use(k.var));
-    guardTap(c, windows[d], tap, in[d + 2], out[d + 2]);
+    guardTap(c, windows[d], tap, in[d + 2], out[d + 2], a.ceilMode);
     c.reduce.push_back(k);
     from.push_back(tap);
   }

@@ -166,6 +166,7 @@ Family matmulFamily();
 Family reductionFamily();
 Family normalizationFamily();
 Family resizeFamily();
+Family samplingFamily();
 Family shapeFamily();
 
 } // namespace planish::ops

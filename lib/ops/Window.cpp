@@ -42,11 +42,11 @@ Expr tapOf(const Window &w, const Expr &o, const Expr &k) {
   return o * w.stride + k * w.dilation - w.padBegin;
 }
 
-void guardTap(Compute &c, const Window &w, const Expr &tap, const Dim &in, const Dim &out) {
+void guardTap(Compute &c, const Window &w, const Expr &tap, const Dim &in, const Dim &out, bool roundUp) {
   if (w.padBegin > 0) c.where.push_back(tap);
   bool reachesEnd = in.isConstant() && out.isConstant()
                         ? (out.constant() - 1) * w.stride + w.reach() - w.padBegin > in.constant()
-                        : w.padEnd > 0;
+                        : w.padEnd > 0 || roundUp;
   if (reachesEnd) c.where.push_back(extentOf(in) - 1 - tap);
 }
 

@@ -22,8 +22,8 @@ Result<Dim> positions(InferContext &c, const Window &w, const Dim &size, bool ro
 
 /// The element that tap `k` of position `o` reads.
 Expr tapOf(const Window &w, const Expr &o, const Expr &k);
-/// Adds "the tap is inside" to the domain, where it can be outside.
-void guardTap(Compute &c, const Window &w, const Expr &tap, const Dim &in, const Dim &out);
+/// Adds "the tap is inside" to the domain, where it can be outside. `roundUp` as for positions().
+void guardTap(Compute &c, const Window &w, const Expr &tap, const Dim &in, const Dim &out, bool roundUp);
 
 /// Names of spatial axes: d, h, w as far as they go, behind a prefix.
 std::string spatialName(std::string_view prefix, int dim, int rank);

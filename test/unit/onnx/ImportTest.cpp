@@ -1,7 +1,7 @@
 // What a model file becomes: encodings of tensors, order, names, sizes. Refusals are in test/errors.
+#include "planish/onnx/Import.h"
 #include "planish/graph/OpDef.h"
 #include "planish/graph/Verify.h"
-#include "planish/onnx/Import.h"
 
 #include <onnx-ml.pb.h>
 
@@ -15,12 +15,12 @@
 namespace planish::onnx {
 namespace {
 
-using testing::ElementsAre;
-using testing::HasSubstr;
 using ::onnx::AttributeProto;
 using ::onnx::ModelProto;
 using ::onnx::NodeProto;
 using ::onnx::TensorProto;
+using testing::ElementsAre;
+using testing::HasSubstr;
 
 /// A model under construction, imported through a file of its own folder.
 class Model {
@@ -209,7 +209,8 @@ TEST(Inputs, BoundsMakeSymbols) {
   m.value(true, "x", {"", "3", "height", "?"});
   m.value(false, "y", {});
   AttributeProto &kernel = *m.node("MaxPool", {"x"}, {"y"}).add_attribute();
-  kernel.set_name("kernel_shape"), kernel.set_type(AttributeProto::INTS), kernel.add_ints(3), kernel.add_ints(1);
+  kernel.set_name("kernel_shape"), kernel.set_type(AttributeProto::INTS), kernel.add_ints(3),
+      kernel.add_ints(1);
   auto r = m.import({.shapes = {}, .maxShapes = {{"x", {1, 3, 640, 480}}}});
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(textOf(r->graph.type(r->graph.inputs()[0])), "f32[1,3,height,x_d3]");
