@@ -1,4 +1,5 @@
 #include "Array.h"
+#include "Pixels.h"
 
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_PNG
@@ -63,19 +64,29 @@ std::vector<float> scaled(const uint8_t *pixels, int width, int height, int chan
 
 } // namespace
 
+Result<Pixels> readPixels(const std::string &path, int channels) {
+  PLANISH_ASSIGN(const std::vector<std::byte> file, readFile(path));
+  Pixels picture;
+  picture.channels = channels;
+  int found = 0;
+  const std::unique_ptr<uint8_t, void (*)(void *)> pixels(
+      stbi_load_from_memory(reinterpret_cast<const uint8_t *>(file.data()),
+                            static_cast<int>(std::min<size_t>(file.size(), INT32_MAX)), &picture.width,
+                            &picture.height, &found, channels),
+      stbi_image_free);
+  if (!pixels) return badInput("'" + path + "' is not a picture that can be read: " + stbi_failure_reason());
+  picture.data.assign(pixels.get(),
+                      pixels.get() + static_cast<size_t>(picture.width) * picture.height * channels);
+  return picture;
+}
+
 Result<Array> readPicture(const std::string &path, const planish_tensor_info &info, std::string &note) {
   const std::string input = std::string("input '") + info.name + "'";
   const auto layout = pictureShape(info);
   if (!layout || (info.dtype != PLANISH_F32 && info.dtype != PLANISH_U8))
     return failed(input + " is not a picture (f32 or u8, 1 or 3 channels): give it as .npy");
-  PLANISH_ASSIGN(const std::vector<std::byte> file, readFile(path));
-  int width = 0, height = 0, found = 0;
-  const std::unique_ptr<uint8_t, void (*)(void *)> pixels(
-      stbi_load_from_memory(reinterpret_cast<const uint8_t *>(file.data()),
-                            static_cast<int>(std::min<size_t>(file.size(), INT32_MAX)), &width, &height,
-                            &found, static_cast<int>(layout->channelCount)),
-      stbi_image_free);
-  if (!pixels) return badInput("'" + path + "' is not a picture that can be read: " + stbi_failure_reason());
+  PLANISH_ASSIGN(const Pixels picture, readPixels(path, static_cast<int>(layout->channelCount)));
+  const int width = picture.width, height = picture.height;
 
   Array array;
   array.dtype = info.dtype;
@@ -92,7 +103,7 @@ Result<Array> readPicture(const std::string &path, const planish_tensor_info &in
     return failed(input + " takes more than one picture: give it as .npy");
 
   const std::vector<float> data =
-      scaled(pixels.get(), width, height, static_cast<int>(layout->channelCount), toWidth, toHeight);
+      scaled(picture.data.data(), width, height, static_cast<int>(layout->channelCount), toWidth, toHeight);
   array.bytes.resize(data.size() * planish_dtype_bytes(info.dtype));
   const bool channelsLast = layout->channels > layout->width;
   for (int64_t i = 0; i < toHeight * toWidth; ++i)

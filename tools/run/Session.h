@@ -52,6 +52,8 @@ public:
   Result<uint32_t> inputNamed(const std::string &name) const;
   /// Uses `array` as an input; its element type and shape must fit.
   Status setInput(uint32_t index, Array array);
+  /// The bytes of an input that is set: what is written there is the input of the next run.
+  std::span<std::byte> inputBytes(uint32_t index) { return inputs[index]->bytes; }
   /// Fills inputs not set with data made from a fixed seed and returns one line about each.
   Result<std::vector<std::string>> fillInputs();
 
