@@ -117,9 +117,10 @@ Status detectStream(const Options &options, bool &reported) {
       summary["complete"] = static_cast<bool>(status);
       std::cout << nlohmann::ordered_json{{"summary", summary}}.dump() << "\n";
     }
-    std::cerr << detector->model().name << " on " << detector->model().target << ", threads "
-              << detector->threads() << "\n"
-              << run.summary().text();
+    if (run.summary().frames())
+      std::cerr << detector->model().name << " on " << detector->model().target << ", threads "
+                << detector->threads() << "\n"
+                << run.summary().text();
   }
   if (!std::cout.flush()) return failed("cannot write to stdout");
   return status;

@@ -11,6 +11,7 @@
 #include <cmath>
 #include <memory>
 #include <optional>
+#include <string_view>
 
 namespace planish::run {
 namespace {
@@ -64,8 +65,18 @@ std::vector<float> scaled(const uint8_t *pixels, int width, int height, int chan
 
 } // namespace
 
+/// A JPEG ends with a marker of its own; the decoder would fill in what is missing with grey.
+static bool isCutOffJpeg(const std::vector<std::byte> &file) {
+  constexpr std::string_view kStart("\xFF\xD8", 2), kScan("\xFF\xDA", 2), kEnd("\xFF\xD9", 2);
+  const std::string_view bytes(reinterpret_cast<const char *>(file.data()), file.size());
+  if (!bytes.starts_with(kStart)) return false;
+  const size_t end = bytes.rfind(kEnd), scan = bytes.rfind(kScan);
+  return end == std::string_view::npos || (scan != std::string_view::npos && end < scan);
+}
+
 Result<Pixels> readPixels(const std::string &path, int channels) {
   PLANISH_ASSIGN(const std::vector<std::byte> file, readFile(path));
+  if (isCutOffJpeg(file)) return badInput("'" + path + "' is not a picture that can be read: it is cut off");
   Pixels picture;
   picture.channels = channels;
   int found = 0;

@@ -10,7 +10,7 @@ namespace planish::stream {
 namespace {
 
 constexpr double kGoldenRatio = 0.6180339887498949; // steps of hue: neighbouring classes look different
-constexpr int kPixelsPerScale = 480;                // of the picture's shorter side
+constexpr int kPixelsPerScale = 320; // of the picture's shorter side
 
 Rgb colourOf(int classId) {
   const double hue = std::fmod(0.05 + classId * kGoldenRatio, 1.0) * 6;

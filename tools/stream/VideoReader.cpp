@@ -52,7 +52,8 @@ Result<std::unique_ptr<Source>> VideoReader::open(const std::string &path) {
   reader->path = path;
   AVFormatContext *context = nullptr;
   const auto unreadable = [&](int code) {
-    return badInput("'" + path + "' is not a video that can be read: " + ffmpegError(code));
+    return badInput("'" + path +
+                    "' is neither a picture (.png, .jpg) nor a video that can be read: " + ffmpegError(code));
   };
   if (const int code = avformat_open_input(&context, path.c_str(), nullptr, nullptr); code < 0)
     return unreadable(code);

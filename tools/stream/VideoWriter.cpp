@@ -84,7 +84,11 @@ Status Mp4Writer::open(int width, int height, double rate) {
   frame->pts = 0;
   if (const int code = av_frame_get_buffer(frame.get(), 0); code < 0) return cannot(code);
   if (const int code = avio_open(&context->pb, path.c_str(), AVIO_FLAG_WRITE); code < 0) return cannot(code);
-  if (const int code = avformat_write_header(context, nullptr); code < 0) return cannot(code);
+  AVDictionary *muxing = nullptr;
+  av_dict_set(&muxing, "movflags", "+faststart", 0); // the index first: browsers play it while it loads
+  const int code = avformat_write_header(context, &muxing);
+  av_dict_free(&muxing);
+  if (code < 0) return cannot(code);
   // Odd sizes: the last column or row is not read, the rest keeps its pixels.
   scaler.reset(sws_getContext(encoder->width, encoder->height, AV_PIX_FMT_RGB24, encoder->width,
                               encoder->height, encoder->pix_fmt, SWS_BILINEAR, nullptr, nullptr, nullptr));
