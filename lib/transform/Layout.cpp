@@ -10,9 +10,13 @@ namespace planish::transform {
 
 namespace {
 
-/// Dimension 1 innermost.
+/// Fewer channels than this leave most lanes of a vector idle: images of so few lie plane by plane, so
+/// that vectors run along their rows.
+constexpr int64_t kFewChannels = 4;
+
+/// Dimension 1 innermost, unless it is too small to fill vectors.
 Layout channelsLast(const Shape &shape) {
-  if (shape.size() < 3) return {};
+  if (shape.size() < 3 || shape[1].upper() < kFewChannels) return {};
   Layout r{0};
   for (uint8_t d = 2; d < shape.size(); ++d) r.push_back(d);
   r.push_back(1);

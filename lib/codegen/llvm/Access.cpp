@@ -64,6 +64,40 @@ std::optional<LaneForm> laneForm(const Expr &e) {
   return {};
 }
 
+/// A vector index as one scalar expression of the lane's number; null where it has no such form.
+Expr ofLane(const Expr &e, const Var &lane, int lanes) {
+  if (e->type.dtype != DType::i64) return {};
+  if (e->type.lanes == 1) return e;
+  if (e->type.lanes != lanes) return {};
+  if (auto *k = as<IntImm>(e)) return imm(k->value);
+  if (auto *r = as<Ramp>(e)) return r->base->type.lanes == 1 ? r->base + use(lane) * r->stride : Expr();
+  if (auto *b = as<Broadcast>(e)) return b->value->type.lanes == 1 ? b->value : Expr();
+  if (auto *b = as<Binary>(e)) {
+    Expr x = ofLane(b->a, lane, lanes), y = ofLane(b->b, lane, lanes);
+    return x && y ? binary(b->op, x, y) : Expr();
+  }
+  return {};
+}
+
+/// The distance of neighbouring lanes where the parts of several dimensions make it constant, as the
+/// quotient and the rest of a fused axis do; then `offset` becomes that of lane 0.
+std::optional<int64_t> commonStep(const BufferNode &buffer, const std::vector<Expr> &indices, int lanes,
+                                  Affine &offset) {
+  Var lane = loop::var("lane", {}, 0, lanes - 1);
+  std::vector<Expr> scalars;
+  for (const Expr &i : indices) {
+    scalars.push_back(ofLane(i, lane, lanes));
+    if (!scalars.back()) return {};
+  }
+  Affine whole = elementOffset(buffer, scalars), step = whole.coefficientOf(lane), rest = whole.without(lane);
+  Affine other = whole;  // what depends on the lane in another way
+  other.add(rest, -1);
+  other.add(affine(use(lane)), -step.constant);
+  if (!step.isConstant() || !other.isConstant() || dependsOn(toExpr(rest), lane)) return {};
+  offset = rest;
+  return step.constant;
+}
+
 /// Nothing below reads memory or may trap, so evaluating it when its guard is false is harmless.
 bool mayRunEarly(const Expr &e) {
   bool early = true;
@@ -140,7 +174,16 @@ Access analyse(TermTable &table, const BufferNode &buffer, const std::vector<Exp
       for (size_t l = 0; l < r.lanes.size(); ++l) r.lanes[l] += form->delta[l] * *k;
     else r.steps.push_back({stride, form->delta});
   }
-  Affine offset = elementOffset(buffer, first);
+  Affine offset;
+  if (r.irregular.empty()) {
+    offset = elementOffset(buffer, first);
+  } else if (auto step = commonStep(buffer, indices, lanes, offset)) {
+    r.irregular.clear();
+    r.steps.clear();
+    for (size_t l = 0; l < r.lanes.size(); ++l) r.lanes[l] = int64_t(l) * *step;
+  } else {
+    offset = elementOffset(buffer, first);
+  }
   if (extra) offset.add(affine(extra));
   r.offset = table.intern(offset);
   return r;
