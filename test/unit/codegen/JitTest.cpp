@@ -86,6 +86,23 @@ TEST(Jit, FusedAxis) {
     })");
 }
 
+const char *const kFusedLanes = R"(
+    func @lanes(%x: f32[6,20] strides(1,6), %y: f32[6,20] strides(1,6)) {
+      for t in 0..15, vectorized v in 0..8 {
+        %y[(t*8 + v) mod 6, (t*8 + v) div 6] = %x[(t*8 + v) mod 6, (t*8 + v) div 6] + 1.0
+      }
+    })";
+
+TEST(Jit, LanesOfAFusedAxisAreContiguous) {
+  checkText(kFusedLanes);
+  auto parsed = loop::parse(kFusedLanes);
+  auto function = std::make_shared<const loop::Function>(loop::vectorize(*parsed->front()));
+  const loop::FunctionRef kernels[] = {function};
+  auto text = emitKernels(kernels, *parseTarget("cpu:x86-64-v3"), Form::LlvmText);
+  ASSERT_TRUE(text) << text.error().text;
+  EXPECT_EQ(text->find("insertelement"), std::string::npos) << *text;
+}
+
 TEST(Jit, LetsAndDataDependentAddresses) {
   checkText(R"(
     func @gather(%idx: i64[9], %x: f32[9,4], %y: f32[9,4]) {
