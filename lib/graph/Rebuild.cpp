@@ -98,8 +98,11 @@ public:
       for (const Graph &inner : n.regions) add(inner);
     }
   }
-  /// Those of `all` that are used or that a used one is computed from, in order.
+  /// Those of `all` that are used, that may be negative and so fail a run, or that one of these is computed
+  /// from; in order.
   std::vector<Symbol> of(std::span<const Symbol> all) {
+    for (const Symbol &s : all)
+      if (s.definition && loop::rangeOf(s.definition).lo < 0) used.insert(s.var);
     for (size_t i = all.size(); i-- > 0;)
       if (used.contains(all[i].var) && all[i].definition) add(all[i].definition);
     std::vector<Symbol> r;

@@ -118,8 +118,10 @@ private:
     if (!failure)
       failure = add(loop::buffer("failure", DType::i32, std::vector<int64_t>{1}),
                     {Region::Failure, 0, loop::imm(0)});
-    p.failures.push_back("the inputs are too small: the size " + loop::print(symbol.definition) +
-                         " is negative");
+    bool isCheck = loop::as<loop::Select>(symbol.definition);
+    p.failures.push_back(
+        (isCheck ? "sizes that must agree do not: " : "the inputs are too small: the size ") +
+        loop::print(symbol.definition) + " is negative");
     Expr size = loop::use(symbol.var), zero = loop::imm(0);
     Expr code = loop::imm(int64_t(p.failures.size()), Type{DType::i32, 1});
     return loop::block({loop::ifThen(loop::lessThan(size, zero), loop::store(failure, {zero}, code)),

@@ -83,6 +83,22 @@ Types oneOutput(TensorType type) {
   return std::vector<TensorType>{std::move(type)};
 }
 
+/// A size that is `value` where `condition` holds; a run where it does not fails, as with any negative size.
+/// A constant stays one, the condition is then a size of its own.
+static Result<Dim> checkedDim(InferContext &c, const Expr &condition, const Expr &value) {
+  PLANISH_ASSIGN(Dim checked, c.derive(loop::select(condition, value, imm(-1))));
+  auto constant = loop::constantOf(value);
+  return constant ? Dim(*constant) : checked;
+}
+
+Result<Dim> sameDim(InferContext &c, const Dim &a, const Dim &b) {
+  if (a == b) return a;
+  if (std::max(a.lower(), b.lower()) > std::min(a.upper(), b.upper()))
+    return badInput("the sizes " + textOf(Shape{a}) + " and " + textOf(Shape{b}) + " differ");
+  const Dim &value = b.isConstant() ? b : a;
+  return checkedDim(c, loop::binary(loop::BinaryOp::Eq, extentOf(a), extentOf(b)), extentOf(value));
+}
+
 static Result<Dim> broadcastDim(InferContext &c, const Dim &a, const Dim &b) {
   auto is = [](const Dim &d, int64_t v) { return d.isConstant() && d.constant() == v; };
   if (a == b || is(b, 1)) return a;
@@ -90,10 +106,13 @@ static Result<Dim> broadcastDim(InferContext &c, const Dim &a, const Dim &b) {
   if (a.isConstant() && b.isConstant())
     return badInput("cannot broadcast the sizes " + std::to_string(a.constant()) + " and " +
                     std::to_string(b.constant()));
-  // A symbol beside a size other than one is either one or that size.
-  if (a.isConstant()) return a;
-  if (b.isConstant()) return b;
-  return c.derive(max(extentOf(a), extentOf(b)));
+  Expr x = extentOf(a), y = extentOf(b);
+  auto equals = [](const Expr &p, const Expr &q) { return loop::binary(loop::BinaryOp::Eq, p, q); };
+  auto either = [](const Expr &p, const Expr &q) { return loop::binary(loop::BinaryOp::Or, p, q); };
+  if (a.isConstant()) return checkedDim(c, either(equals(y, x), equals(y, imm(1))), x);
+  if (b.isConstant()) return checkedDim(c, either(equals(x, y), equals(x, imm(1))), y);
+  Expr larger = loop::select(equals(x, imm(1)), y, x);
+  return checkedDim(c, either(equals(x, y), either(equals(x, imm(1)), equals(y, imm(1)))), larger);
 }
 
 Result<Shape> broadcastShape(InferContext &c, const Shape &a, const Shape &b) {

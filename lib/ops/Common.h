@@ -58,6 +58,8 @@ Status wantOperands(const InferContext &c, int least, int most);
 /// Operand `input` has one of the types.
 Status wantType(const InferContext &c, int input, DTypes types);
 Status wantSameType(const InferContext &c, int a, int b);
+/// The size that two must share. Where only a run can tell whether they do, one where they differ fails.
+Result<Dim> sameDim(InferContext &c, const Dim &a, const Dim &b);
 Status wantRank(const InferContext &c, int input, int least, int most = kMaxRank);
 /// `values` has `count` entries, each in [least, most].
 Status wantEntries(const Ints &values, size_t count, int64_t least, int64_t most, std::string_view what);

@@ -80,6 +80,22 @@ std::optional<View> reshapedView(const Shape &from, const View &view, const Shap
   return r;
 }
 
+/// Whether every dimension of `out` is the product of the next ones of `in`.
+bool mergesInto(InferContext &c, const Shape &in, const Shape &out) {
+  size_t next = 0;
+  for (const Dim &wanted : out) {
+    Expr size = imm(1);
+    bool found = false;
+    while (!found && next < in.size()) {
+      size = size * extentOf(in[next++]);
+      auto merged = c.derive(size);
+      found = merged && *merged == wanted;
+    }
+    if (!found) return false;
+  }
+  return next == in.size();
+}
+
 Types inferReshape(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 1, 1));
   const Shape &in = c.in(0).shape, &out = c.attrs().as<ShapeAttrs>().shape;
@@ -89,7 +105,8 @@ Types inferReshape(InferContext &c) {
     return !d.isConstant() && std::find(in.begin(), in.end(), d) == in.end();
   }));
   // A new symbol is the one size that was computed from the others.
-  if (!equal(affine(product(in)), affine(product(out))) && !(symbolic && fresh == 1))
+  if (!equal(affine(product(in)), affine(product(out))) &&
+      !(symbolic && (fresh == 1 || mergesInto(c, in, out))))
     return badInput("cannot give " + textOf(c.in(0)) + " the shape " + textOf(out));
   return r;
 }
@@ -191,10 +208,14 @@ Types inferConcat(InferContext &c) {
       return badInput("operands 0 and " + std::to_string(i) + " differ in rank: " + textOf(type) + " and " +
                       textOf(c.in(i)));
     size = size + extentOf(others[size_t(axis)]);
-    others[size_t(axis)] = type.shape[size_t(axis)];
-    if (others != type.shape)
-      return badInput("operands 0 and " + std::to_string(i) + " differ beside axis " + std::to_string(axis) +
-                      ": " + textOf(c.in(0)) + " and " + textOf(c.in(i)));
+    for (size_t d = 0; d < others.size(); ++d) {
+      if (int64_t(d) == axis) continue;
+      auto shared = sameDim(c, type.shape[d], others[d]);
+      if (!shared)
+        return badInput("operands 0 and " + std::to_string(i) + " differ beside axis " +
+                        std::to_string(axis) + ": " + textOf(c.in(0)) + " and " + textOf(c.in(i)));
+      type.shape[d] = *shared;
+    }
     if (elementBound(c.in(i).shape) > kMaxElements)
       return badInput("operand " + std::to_string(i) + " is too large");
   }

@@ -77,8 +77,54 @@ def test_inputs_too_small_for_the_net_fail_the_run(tmp_path, run_model):
     assert "w - 2 is negative" in run_model(folder, "--input", f"x={tmp_path}/x.npy", expect=1).stderr
 
 
+def halves():
+    """x beside what halving and doubling it gives: the sizes agree where they are even."""
+    return nets.model([("MaxPool", ["x"], "p", {"kernel_shape": [2, 2], "strides": [2, 2]}),
+                       ("Resize", ["p", "", "scales"], "u", {"mode": "nearest"}), ("Concat", ["x", "u"], "y", {"axis": 1}),
+                       ("Add", ["x", "u"], "sum", {})],
+                      {"x": [1, 2, "h", "w"]}, ["y", "sum"], {"scales": numpy.array([1, 1, 2, 2], numpy.float32)})
+
+
+def with_constant():
+    """x plus a row of six: x has six columns, or one."""
+    return nets.model([("Add", ["x", "row"], "y", {})], {"x": ["h", "w"]}, ["y"], {"row": nets.weights(1, 1, 6)})
+
+
+def with_each_other():
+    return nets.model([("Mul", ["x", "z"], "y", {})], {"x": [2, "a"], "z": [2, "b"]}, ["y"])
+
+
+# net -> (bounds per input, sizes that fit, sizes that do not)
+AGREEMENT = {
+    halves: ({"x": (1, 2, 12, 12)}, [((1, 2, 2, 12),), ((1, 2, 12, 6),)], [((1, 2, 7, 12),), ((1, 2, 12, 11),), ((1, 2, 3, 2),)]),
+    with_constant: ({"x": (4, 9)}, [((4, 6),), ((3, 1),), ((1, 6),)], [((4, 5),), ((4, 9),), ((1, 2),)]),
+    with_each_other: ({"x": (2, 9), "z": (2, 8)}, [((2, 5), (2, 5)), ((2, 1), (2, 8)), ((2, 9), (2, 1)), ((2, 1), (2, 1))],
+                      [((2, 5), (2, 4)), ((2, 9), (2, 8)), ((2, 2), (2, 3))]),
+}
+
+
+@pytest.mark.parametrize("net", AGREEMENT, ids=lambda net: net.__name__)
+def test_sizes_that_must_agree(tmp_path, net):
+    """What only a run can tell is checked by the run, before anything is computed."""
+    bounds, fitting, others = AGREEMENT[net]
+    onnx.save(net(), tmp_path / "net.onnx")
+    flags = [f"--max-shape={name}={'x'.join(map(str, shape))}" for name, shape in bounds.items()]
+    tool("compile-model")(tmp_path / "net.onnx", "-o", tmp_path / "out", *flags)
+    model, reference = planish.load(tmp_path / "out"), onnx_runtime(tmp_path / "net.onnx")
+    for sizes in fitting:
+        feeds = {name: nets.random_input(size) for name, size in zip(bounds, sizes)}
+        assert_close(model(feeds), reference(feeds), f"{sizes}")
+    for sizes in others:
+        with pytest.raises(planish.RunError, match="sizes that must agree do not"):
+            model({name: nets.random_input(size) for name, size in zip(bounds, sizes)})
+    text = tool("compile-model")(tmp_path / "net.onnx", "--emit=graph", *flags).stdout
+    (tmp_path / "blobs").mkdir()
+    tool("compile-model")(tmp_path / "net.onnx", "--emit=graph", *flags, "--dump-dir", tmp_path / "blobs")
+    assert tool("planish-opt")("--blobs", tmp_path / "blobs", input=text).stdout == text
+
+
 REAL = {
-    "mtcnn_pnet": ("2x3x120x160", [(1, 3, 12, 12), (1, 3, 97, 160), (2, 3, 120, 101), (2, 3, 120, 160)]),
+    "mtcnn_pnet": ("2x120x160x3", [(1, 12, 12, 3), (1, 97, 160, 3), (2, 120, 101, 3), (2, 120, 160, 3)]),
     "pcb_cnn_fp32": ("4", [(1,), (3,), (4,)]),
     "ppocrv2_det": ("1x3x320x320", [(1, 3, 32, 32), (1, 3, 320, 96), (1, 3, 224, 320), (1, 3, 320, 320)]),
 }
