@@ -15,10 +15,6 @@ using enum BinaryOp;
 
 constexpr size_t kMaxProductTerms = 32;  // larger products stay one factor
 
-bool hasVar(const Term &t, const Var &v) {
-  return std::any_of(t.factors.begin(), t.factors.end(), [&](const Expr &f) { return dependsOn(f, v); });
-}
-
 bool isVar(const Expr &e, const Var &v) {
   auto *r = as<VarRef>(e);
   return r && r->var == v;
@@ -317,16 +313,23 @@ Affine Affine::times(const Affine &other) const {
   return r;
 }
 
+/// The other factors of a term that is v times something without v; nothing for any other term.
+static std::optional<std::vector<Expr>> cofactors(const Affine::Term &t, const Var &v) {
+  auto it = std::find_if(t.factors.begin(), t.factors.end(), [&](const Expr &f) { return isVar(f, v); });
+  if (it == t.factors.end()) return {};
+  std::vector<Expr> rest = t.factors;
+  rest.erase(rest.begin() + (it - t.factors.begin()));
+  if (std::any_of(rest.begin(), rest.end(), [&](const Expr &f) { return dependsOn(f, v); })) return {};
+  return rest;
+}
+
 Affine Affine::coefficientOf(const Var &v) const {
   Affine r;
   for (auto &t : terms) {
-    auto it = std::find_if(t.factors.begin(), t.factors.end(), [&](const Expr &f) { return isVar(f, v); });
-    if (it == t.factors.end()) continue;
-    std::vector<Expr> rest = t.factors;
-    rest.erase(rest.begin() + (it - t.factors.begin()));
-    if (std::any_of(rest.begin(), rest.end(), [&](const Expr &f) { return dependsOn(f, v); })) continue;
-    if (rest.empty()) r.constant = wrappingAdd(r.constant, t.coefficient);
-    else addTerm(r, rest, t.coefficient);
+    auto rest = cofactors(t, v);
+    if (!rest) continue;
+    if (rest->empty()) r.constant = wrappingAdd(r.constant, t.coefficient);
+    else addTerm(r, *rest, t.coefficient);
   }
   return r;
 }
@@ -334,7 +337,7 @@ Affine Affine::coefficientOf(const Var &v) const {
 Affine Affine::without(const Var &v) const {
   Affine r{{}, constant};
   for (auto &t : terms)
-    if (!hasVar(t, v)) r.terms.push_back(t);
+    if (!cofactors(t, v)) r.terms.push_back(t);
   return r;
 }
 

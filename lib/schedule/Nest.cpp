@@ -179,8 +179,9 @@ struct Nest {
     Expr e = substitute(guard, env.subst);
     for (const AxisInfo &b : k.axes) {
       if (b.var == v || env.subst.count(b.var) || !dependsOn(e, b.var)) continue;
-      Affine c = affine(e).coefficientOf(b.var);
-      if (c.isConstant()) e = substitute(e, {{b.var, c.constant > 0 ? imm(0) : extent(b, env) - 1}});
+      Affine f = affine(e), c = f.coefficientOf(b.var);
+      bool linear = c.isConstant() && !dependsOn(toExpr(f.without(b.var)), b.var);
+      if (linear) e = substitute(e, {{b.var, c.constant > 0 ? imm(0) : extent(b, env) - 1}});
     }
     return e;
   }

@@ -47,7 +47,8 @@ struct Affine {
   Affine times(const Affine &other) const;
   /// What `v` is multiplied by (terms linear in v, v removed); null-free, zero if v does not occur.
   Affine coefficientOf(const Var &v) const;
-  /// The terms without v.
+  /// All terms but those: *this is coefficientOf(v)*v + without(v). It still depends on v where v stands
+  /// inside a factor, as in v div 2.
   Affine without(const Var &v) const;
   bool isConstant() const { return terms.empty(); }
 };

@@ -80,6 +80,10 @@ TEST(Affine, CoefficientsOverTheRest) {
   EXPECT_TRUE(a.coefficientOf(f).isConstant());
   EXPECT_EQ(a.coefficientOf(f).constant, 0);
   EXPECT_EQ(textOf(toExpr(a.without(x))), "y");
+  // What is not linear stays: x mod 3 is x - 3*(x div 3).
+  Affine b = affine(floorMod(use(x), imm(3)) + use(y));
+  EXPECT_EQ(textOf(toExpr(b.coefficientOf(x))), "1");
+  EXPECT_TRUE(dependsOn(toExpr(b.without(x)), x));
 }
 
 TEST(Affine, ElementOffsetOfSymbolicStrides) {
