@@ -330,6 +330,7 @@ Types inferScatter(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 3, 3));
   PLANISH_TRY(wantSameType(c, 0, 2));
   PLANISH_TRY(wantType(c, 1, kIndexes));
+  if (a.mode != ScatterMode::Last) PLANISH_TRY(wantType(c, 0, kNumbers));
   PLANISH_TRY(wantAxes({a.axis}, c.in(0).rank(), "axis"));
   const Shape &data = c.in(0).shape, &indices = c.in(1).shape;
   if (indices != c.in(2).shape || indices.size() != data.size())

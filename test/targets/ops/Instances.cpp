@@ -1,0 +1,389 @@
+#include "Instances.h"
+
+#include "planish/graph/OpDef.h"
+#include "planish/loop/Rewrite.h"
+
+#include <algorithm>
+#include <functional>
+#include <numeric>
+#include <variant>
+
+namespace planish::ops::test {
+
+namespace {
+
+using Ints = std::vector<int64_t>;
+using Fields = std::map<std::string_view, std::variant<int64_t, double, DType, Ints, std::vector<double>>>;
+
+struct Operand {
+  DType dtype;
+  Ints shape;
+  Bounds bounds = {};
+};
+/// What an instance might be, if the operator's inference agrees.
+struct Proposal {
+  std::vector<Operand> operands;
+  Fields fields;
+};
+
+/// Fills attributes from named values. Booleans and enumerations nobody named are random.
+class Filler : public graph::FieldVisitor {
+public:
+  Filler(const Fields &given, Random &r) : fields(given), random(r) {}
+  void field(std::string_view name, int64_t &value) override { assign(name, value); }
+  void field(std::string_view name, double &value) override { assign(name, value); }
+  void field(std::string_view, bool &value) override { value = random.chance(50); }
+  void field(std::string_view name, DType &value) override { assign(name, value); }
+  void field(std::string_view name, Ints &value) override { assign(name, value); }
+  void field(std::string_view name, std::vector<double> &value) override { assign(name, value); }
+  void field(std::string_view name, Shape &value) override {
+    Ints sizes;
+    assign(name, sizes);
+    value.assign(sizes.begin(), sizes.end());
+  }
+
+protected:
+  void choice(std::string_view, int &index, std::span<const std::string_view> spellings) override {
+    index = int(random.below(int64_t(spellings.size())));
+  }
+
+private:
+  template <class T> void assign(std::string_view name, T &value) {
+    if (auto found = fields.find(name); found != fields.end()) value = std::get<T>(found->second);
+  }
+  const Fields &fields;
+  Random &random;
+};
+
+// ---- pieces --------------------------------------------------------------------------------------
+
+int64_t anySize(Random &r) { return r.pick({1, 1, 2, 3, 4, 5, 7}); }
+Ints repeated(size_t count, const std::function<int64_t()> &value) {
+  Ints v(count);
+  std::generate(v.begin(), v.end(), value);
+  return v;
+}
+Ints anyShape(Random &r, int64_t least, int64_t most) {
+  return repeated(size_t(least + r.below(most - least + 1)), [&] { return anySize(r); });
+}
+int64_t anyAxis(Random &r, const Ints &shape) { return r.below(int64_t(shape.size())); }
+double anyNumber(Random &r) { return double(r.below(4001) - 2000) / 1000.0; }
+DType anyType(Random &r) {
+  // Most operators are for floats: those come up more often.
+  return DType(r.pick({int64_t(DType::f32), int64_t(DType::f32), int64_t(DType::f32), int64_t(DType::b1),
+                       int64_t(DType::u8), int64_t(DType::i8), int64_t(DType::i32), int64_t(DType::i64)}));
+}
+DType anyIndexType(Random &r) { return r.chance(50) ? DType::i64 : DType::i32; }
+/// A shape that broadcasts to the given one: ones here and there, leading dimensions gone.
+Ints broadcastable(Random &r, Ints shape) {
+  for (int64_t &d : shape)
+    if (r.chance(25)) d = 1;
+  if (r.chance(25)) shape.erase(shape.begin(), shape.begin() + r.below(int64_t(shape.size()) + 1));
+  return shape;
+}
+Ints permutation(Random &r, size_t n) {
+  Ints p(n);
+  std::iota(p.begin(), p.end(), 0);
+  for (size_t i = n; i > 1; --i) std::swap(p[i - 1], p[size_t(r.below(int64_t(i)))]);
+  return p;
+}
+
+// ---- one generator per kind of operator ----------------------------------------------------------
+
+Proposal elementwise(Random &r, const graph::OpDef &op) {
+  Ints shape = anyShape(r, 0, 4);
+  DType type = anyType(r);
+  Proposal p{{}, {{"alpha", anyNumber(r)}, {"beta", anyNumber(r)}, {"to", anyType(r)}}};
+  int64_t count = 1 + std::ranges::count(op.operands, ',');
+  for (int64_t i = 0; i < count; ++i)
+    p.operands.push_back({type, count > 1 ? broadcastable(r, shape) : shape});
+  if (count == 3) p.operands[0].dtype = DType::b1; // a condition
+  return p;
+}
+
+struct Spatial {
+  Ints sizes, kernel;
+  Fields fields;
+};
+Spatial spatial(Random &r) {
+  size_t rank = size_t(r.pick({1, 2, 2, 2, 3}));
+  auto of = [&](std::initializer_list<int64_t> choices) {
+    return repeated(rank, [&] { return r.pick(choices); });
+  };
+  return {of({1, 2, 3, 5, 7, 9}),
+          of({1, 2, 3, 3}),
+          {{"strides", of({1, 1, 2, 3})},
+           {"dilations", of({1, 1, 2})},
+           {"pads_begin", of({0, 0, 1, 2})},
+           {"pads_end", of({0, 0, 1, 2})},
+           {"output_padding", of({0, 0, 1})}}};
+}
+Ints chained(Ints a, const Ints &b) {
+  a.insert(a.end(), b.begin(), b.end());
+  return a;
+}
+Proposal convolution(Random &r, const graph::OpDef &, bool transposed) {
+  Spatial s = spatial(r);
+  int64_t group = r.pick({1, 1, 2, 3}), in = r.pick({1, 2, 3, 5}), out = r.pick({1, 2, 3, 7});
+  s.fields["group"] = group;
+  Ints weights = transposed ? Ints{group * in, out} : Ints{group * out, in};
+  Proposal p{{{DType::f32, chained({r.pick({1, 2}), group * in}, s.sizes)},
+              {DType::f32, chained(weights, s.kernel)}},
+             s.fields};
+  if (r.chance(50)) p.operands.push_back({DType::f32, {group * out}});
+  return p;
+}
+Proposal conv(Random &r, const graph::OpDef &op) { return convolution(r, op, false); }
+Proposal convTranspose(Random &r, const graph::OpDef &op) { return convolution(r, op, true); }
+Proposal pool(Random &r, const graph::OpDef &) {
+  Spatial s = spatial(r);
+  s.fields["window"] = s.kernel;
+  return {{{anyType(r), chained({r.pick({1, 2}), anySize(r)}, s.sizes)}}, s.fields};
+}
+Proposal matmul(Random &r, const graph::OpDef &) {
+  Ints batch = anyShape(r, 0, 2), a = broadcastable(r, batch), b = broadcastable(r, batch);
+  int64_t depth = r.pick({1, 2, 5, 17});
+  DType type = anyType(r);
+  return {{{type, chained(a, {anySize(r), depth})}, {type, chained(b, {depth, r.pick({1, 3, 16, 33})})}}, {}};
+}
+Proposal reduction(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4), axes;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (r.chance(50)) axes.push_back(int64_t(d));
+  return {{{anyType(r), shape}}, {{"axes", axes}}};
+}
+Proposal find(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3), extreme = shape;
+  int64_t axis = anyAxis(r, shape);
+  extreme[size_t(axis)] = 1;
+  DType type = anyType(r);
+  return {{{type, shape}, {type, extreme}}, {{"axis", axis}}};
+}
+Proposal alongAxis(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3);
+  return {{{anyType(r), shape}}, {{"axis", anyAxis(r, shape)}}};
+}
+Proposal reshape(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 4), to;
+  for (int64_t d : permutation(r, shape.size())) {
+    if (!to.empty() && r.chance(40)) to.back() *= shape[size_t(d)];
+    else to.push_back(shape[size_t(d)]);
+    if (r.chance(20)) to.push_back(1);
+  }
+  return {{{anyType(r), shape}}, {{"shape", to}}};
+}
+Proposal transpose(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 5);
+  return {{{anyType(r), shape}}, {{"perm", permutation(r, shape.size())}}};
+}
+Proposal slice(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4), begin, steps, size;
+  for (int64_t d : shape) {
+    begin.push_back(r.below(d));
+    steps.push_back(r.pick({1, 1, 2, 3, -1, -2}));
+    int64_t room = steps.back() > 0 ? d - 1 - begin.back() : begin.back();
+    size.push_back(1 + r.below(room / std::abs(steps.back()) + 1));
+  }
+  return {{{anyType(r), shape}}, {{"begin", begin}, {"steps", steps}, {"size", size}}};
+}
+Proposal concat(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4);
+  size_t axis = size_t(anyAxis(r, shape));
+  DType type = anyType(r);
+  Proposal p{{}, {{"axis", int64_t(axis)}}};
+  for (int64_t n = 1 + r.below(4); n > 0; --n) {
+    shape[axis] = anySize(r);
+    p.operands.push_back({type, shape});
+  }
+  return p;
+}
+Proposal broadcast(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 4);
+  return {{{anyType(r), broadcastable(r, shape)}}, {{"shape", shape}}};
+}
+Proposal tile(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3);
+  return {{{anyType(r), shape}}, {{"perm", repeated(shape.size(), [&] { return r.pick({1, 2, 3}); })}}};
+}
+Proposal gather(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4);
+  int64_t axis = anyAxis(r, shape), size = shape[size_t(axis)];
+  return {{{anyType(r), shape}, {anyIndexType(r), anyShape(r, 0, 2), {-size, size}}}, {{"axis", axis}}};
+}
+/// Like `shape` along the axis, not larger elsewhere.
+Ints within(Random &r, Ints shape, int64_t axis) {
+  for (size_t d = 0; d < shape.size(); ++d)
+    shape[d] = int64_t(d) == axis ? anySize(r) : 1 + r.below(shape[d]);
+  return shape;
+}
+Proposal gatherElements(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3);
+  int64_t axis = anyAxis(r, shape), size = shape[size_t(axis)];
+  return {{{anyType(r), shape}, {anyIndexType(r), within(r, shape, axis), {-size, size}}}, {{"axis", axis}}};
+}
+Proposal gatherNd(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4);
+  int64_t batch = anyAxis(r, shape), depth = 1 + r.below(int64_t(shape.size()) - batch);
+  Ints indices(shape.begin(), shape.begin() + batch);
+  if (r.chance(70)) indices.push_back(anySize(r));
+  indices.push_back(depth);
+  return {{{anyType(r), shape}, {anyIndexType(r), indices, {-3, 3}}}, {{"axis", batch}}};
+}
+Proposal scatter(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3);
+  int64_t axis = anyAxis(r, shape), size = shape[size_t(axis)];
+  Ints updates = within(r, shape, axis);
+  DType type = anyType(r);
+  return {{{type, shape}, {anyIndexType(r), updates, {-size, size}}, {type, updates}}, {{"axis", axis}}};
+}
+Proposal pad(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4);
+  auto widths = [&] { return repeated(shape.size(), [&] { return r.pick({0, 0, 1, 2}); }); };
+  return {{{anyType(r), shape}}, {{"begin", widths()}, {"end", widths()}, {"value", anyNumber(r)}}};
+}
+Proposal triangle(Random &r, const graph::OpDef &) {
+  return {{{anyType(r), anyShape(r, 2, 4)}}, {{"diagonal", r.below(7) - 3}}};
+}
+Proposal oneHot(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 3);
+  int64_t depth = anySize(r);
+  return {{{anyType(r), shape, {-depth, depth}}, {anyType(r), {2}}},
+          {{"axis", r.below(int64_t(shape.size()) + 1)}, {"depth", Ints{depth}}}};
+}
+/// At most two axes change: cubic taps multiply.
+Proposal resize(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3), sizes = shape;
+  std::vector<double> scales(shape.size(), 1.0), roi;
+  for (size_t n = 0; n < std::min<size_t>(2, shape.size()); ++n) {
+    size_t d = size_t(anyAxis(r, shape));
+    sizes[d] = r.pick({shape[d] * 2, shape[d] * 3, 1, 4, 7});
+    scales[d] = r.chance(50) ? 0.0 : double(sizes[d]) / double(shape[d]);
+  }
+  for (size_t d = 0; d < 2 * shape.size(); ++d) roi.push_back(d < shape.size() ? 0.125 : 0.75);
+  return {{{anyType(r), shape}},
+          {{"sizes", sizes}, {"scales", scales}, {"roi", roi}, {"extrapolation", anyNumber(r)}}};
+}
+Proposal shapeOf(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4);
+  int64_t begin = anyAxis(r, shape);
+  return {{{anyType(r), shape}},
+          {{"begin", begin}, {"end", begin + 1 + r.below(int64_t(shape.size()) - begin)}}};
+}
+Proposal range(Random &r, const graph::OpDef &) {
+  return {{},
+          {{"start", double(r.below(9) - 4)},
+           {"delta", double(r.below(9) - 4)},
+           {"count", Ints{anySize(r)}},
+           {"dtype", r.chance(50) ? DType::f32 : DType::i64}}};
+}
+
+Proposal gridSample(Random &r, const graph::OpDef &) {
+  int64_t batch = r.pick({1, 2}), spatial = r.pick({1, 2, 2});
+  Ints sizes = repeated(size_t(spatial), [&] { return anySize(r); });
+  Ints places = repeated(size_t(spatial), [&] { return anySize(r); });
+  return {{{DType::f32, chained({batch, r.pick({1, 3})}, sizes)},
+           {DType::f32, chained(chained({batch}, places), {spatial})}},
+          {}};
+}
+Proposal pick(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 3);
+  int64_t axis = anyAxis(r, shape), size = shape[size_t(axis)];
+  return {{{anyType(r), shape}, {DType::i64, shape, {0, size}}},
+          {{"axis", axis}, {"count", 1 + r.below(size)}}};
+}
+
+using Generator = Proposal (*)(Random &, const graph::OpDef &);
+const std::map<std::string_view, Generator> kGenerators{
+    {"conv", conv},
+    {"conv_transpose", convTranspose},
+    {"max_pool", pool},
+    {"average_pool", pool},
+    {"matmul", matmul},
+    {"reduce_sum", reduction},
+    {"reduce_mean", reduction},
+    {"reduce_max", reduction},
+    {"reduce_min", reduction},
+    {"reduce_prod", reduction},
+    {"find", find},
+    {"running_sum", alongAxis},
+    {"running_product", alongAxis},
+    {"copy", elementwise},
+    {"reshape", reshape},
+    {"transpose", transpose},
+    {"slice", slice},
+    {"concat", concat},
+    {"broadcast", broadcast},
+    {"tile", tile},
+    {"gather", gather},
+    {"gather_elements", gatherElements},
+    {"gather_nd", gatherNd},
+    {"scatter_elements", scatter},
+    {"pad", pad},
+    {"triangle", triangle},
+    {"one_hot", oneHot},
+    {"resize", resize},
+    {"grid_sample", gridSample},
+    {"rank", alongAxis},
+    {"pick", pick},
+    {"shape", shapeOf},
+    {"range", range},
+};
+
+// ---- from a proposal to a graph ------------------------------------------------------------------
+
+/// The values of all symbols from those of the inputs; false where one leaves its bounds.
+bool completeSizes(Instance &made) {
+  for (const graph::Symbol &s : made.graph.symbols()) {
+    if (!s.definition) continue;
+    loop::Substitution known;
+    for (auto &[symbol, size] : made.sizes) known[symbol] = loop::imm(size);
+    auto value = loop::constantOf(loop::simplify(loop::substitute(s.definition, known), {}));
+    if (!value || *value < s.var->lower || *value > s.var->upper) return false;
+    made.sizes[s.var] = *value;
+  }
+  return true;
+}
+
+/// The graph of one node; all dimensions of size `free` (0: none) are one symbol.
+std::optional<Instance> built(const graph::OpDef &op, const Proposal &p, const graph::Attrs &attrs,
+                              int64_t free) {
+  Instance made;
+  std::vector<graph::ValueId> inputs;
+  for (size_t i = 0; i < p.operands.size(); ++i) {
+    const Operand &o = p.operands[i];
+    TensorType type{o.dtype, Shape(o.shape.begin(), o.shape.end()), {}, {}};
+    for (size_t d = 0; d < type.shape.size() && free; ++d) {
+      if (o.shape[d] != free) continue;
+      Var symbol = made.graph.addInputSymbol("S", std::max<int64_t>(1, free - 1), free + 3, int(i), int(d));
+      made.sizes[symbol] = free;
+      type.shape[d] = Dim(symbol);
+    }
+    inputs.push_back(made.graph.addInput(type, "x" + std::to_string(i)));
+    made.bounds.push_back(o.bounds);
+  }
+  auto outputs = made.graph.append(op, attrs, inputs, {});
+  if (!outputs) return std::nullopt;
+  made.graph.setOutputs(*outputs);
+  return completeSizes(made) ? std::optional(std::move(made)) : std::nullopt;
+}
+
+} // namespace
+
+std::optional<Instance> randomInstance(const graph::OpDef &op, Random &r) {
+  auto found = kGenerators.find(op.name);
+  bool byClass = found == kGenerators.end() && op.cls == graph::OpClass::Elementwise;
+  if (found == kGenerators.end() && !byClass) return std::nullopt;
+  for (int tries = 0; tries < 500; ++tries) {
+    Proposal p = byClass ? elementwise(r, op) : found->second(r, op);
+    Filler filler(p.fields, r);
+    graph::Attrs attrs = op.prototype.visited(filler);
+    if (!p.operands.empty() && !p.operands[0].shape.empty() && r.chance(30)) {
+      const Ints &shape = p.operands[0].shape;
+      if (auto made = built(op, p, attrs, shape[size_t(anyAxis(r, shape))])) return made;
+    }
+    if (auto made = built(op, p, attrs, 0)) return made;
+  }
+  return std::nullopt;
+}
+
+} // namespace planish::ops::test
