@@ -4,6 +4,7 @@ The networks are not part of the project: they are looked for in ../shared/model
 PLANISH_MODELS points, and these tests skip where there are none.
 """
 import importlib.util
+import json
 import os
 import pathlib
 
@@ -15,6 +16,7 @@ import planish
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 MODELS = pathlib.Path(os.environ.get("PLANISH_MODELS", ROOT.parent / "shared" / "models"))
 TOLERANCE = 1e-3  # of each output's largest value
+MOST_CODE = 2_000_000  # bytes
 LOGISTIC_ERROR = 1e-7  # absolute: ONNX Runtime computes sigmoid as 0.5 + a rational function
 
 NAMES = """mnist_12 ultraface_rfb_320 yolox_nano nanodet_m_416 fastestdet_352 mtcnn_pnet mtcnn_rnet mtcnn_onet
@@ -71,3 +73,11 @@ def test_threads_do_not_change_the_result(compiled):
     one, two = planish.load(directory, threads=1)(feeds), planish.load(directory, threads=2)(feeds)
     for tensor, value in one.items():
         assert np.array_equal(value, two[tensor], equal_nan=True), tensor
+
+
+def test_code_and_runtime_are_small(compiled):
+    name, directory, _, _ = compiled
+    manifest = json.loads((pathlib.Path(directory) / "manifest.json").read_text())
+    code = manifest["libraries"][0]["bytes"] - manifest["memory"]["weights"]
+    print(f"{name}: {code} bytes of code and runtime")
+    assert code < MOST_CODE
