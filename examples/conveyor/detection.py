@@ -39,11 +39,12 @@ def decode(output, frame, threshold=None):
     rows = output.reshape(-1, output.shape[-1])
     if len(rows) != len(cells):
         raise ValueError(f"the output has {len(rows)} rows, the strides {strides} make {len(cells)}")
-    scores = rows[:, 4:5] * rows[:, 5:]
-    row, label = np.nonzero(scores >= threshold)
+    best, label = rows[:, 5:].max(axis=1), rows[:, 5:].argmax(axis=1)  # a row speaks for one class
+    row = np.flatnonzero(rows[:, 4] * best >= threshold)
+    scores, label = rows[row, 4] * best[row], label[row]
     stride = cells[row, 2:]
     centre, size = (rows[row, :2] + cells[row, :2]) * stride, np.exp(rows[row, 2:4]) * stride
-    boxes, scores = np.concatenate([centre - size / 2, centre + size / 2], 1), scores[row, label]
+    boxes = np.concatenate([centre - size / 2, centre + size / 2], 1)
     kept = suppress(boxes, scores, label, limits["iou"])
     boxes = boxes[kept].clip(0, [network["width"], network["height"]] * 2)
     return boxes, scores[kept], label[kept]

@@ -149,30 +149,36 @@ def bearing(part, u, v):
     return Relief(distance, height, tint)
 
 
+def kink(u, v, place, angle):
+    """Coordinates of a strip along u that turns by `angle` at u = `place`, mitred there."""
+    along = u - place
+    beyond = along * np.cos(angle / 2) + v * np.sin(angle / 2) > 0
+    turned = along * np.cos(angle) + v * np.sin(angle), v * np.cos(angle) - along * np.sin(angle)
+    return np.where(beyond, place + turned[0], u), np.where(beyond, turned[1], v)
+
+
 def bolt(part, u, v):
     radius, (a, b, c, d) = part.radius, part.shape
     half, head = between(0.17, 0.21, a) * radius, between(0.36, 0.42, b) * radius
     neck = -0.62 * radius
-    sign = 1 if d < 0.5 else -1
-    bend = between(0.24, 0.36, c) / radius * sign if part.defect == "bent" else 0
-    along = np.maximum(0, u - neck)
-    across = v - bend * along * along * 0.6 + bend * 0.5 * radius * radius
+    if part.defect == "bent":
+        u, v = kink(u, v, neck + between(0.5, 0.8, c) * radius, between(0.6, 0.95, b) * (1 if d < 0.5 else -1))
     pitch = max(3.4, 0.15 * radius)
     start = neck + between(0.15, 0.5, d) * radius
     if part.defect == "stripped":
         start = radius
     threaded = smooth_step(start, start + 2, u)
-    wave = threaded * np.sin(2 * np.pi * u / pitch + 0.6 * across)
+    wave = threaded * np.sin(2 * np.pi * u / pitch + 0.6 * v)
     reach = half + 0.5 * wave - (0.18 * half if part.defect == "stripped" else 0)
     tip = np.maximum(0, u - 0.9 * radius) * 0.8
-    shank = box(u, across, neck, radius, reach - tip)
-    hexed = box(u, across, -radius, neck, head)
+    shank = box(u, v, neck, radius, reach - tip)
+    hexed = box(u, v, -radius, neck, head)
     distance = np.minimum(shank, hexed)
-    cylinder = np.sqrt(np.maximum(0, half * half - across * across))
-    facets = head - np.maximum(0, np.abs(across) - 0.5 * head) * 0.9 - 0.25 * head * smooth_step(-1.8, 0, hexed)
+    cylinder = np.sqrt(np.maximum(0, half * half - v * v))
+    facets = head - np.maximum(0, np.abs(v) - 0.5 * head) * 0.9 - 0.25 * head * smooth_step(-1.8, 0, hexed)
     on_head = smooth_step(0.5, -0.5, hexed)
     height = on_head * facets * 1.3 + (1 - on_head) * (cylinder * 1.4 + 0.5 * wave)
-    tint = 1 - 0.28 * (1 - on_head) * threaded * (0.5 - 0.5 * np.sin(2 * np.pi * u / pitch + 0.6 * across))
+    tint = 1 - 0.28 * (1 - on_head) * threaded * (0.5 - 0.5 * np.sin(2 * np.pi * u / pitch + 0.6 * v))
     return Relief(distance, height, tint)
 
 

@@ -278,6 +278,34 @@ def test_threads_do_not_change_the_outputs(detector):
     assert np.array_equal(one, two)
 
 
+def test_detect_stream_finds_the_same_boxes(detector, tmp_path):
+    """The tool's reader, preprocessing and decoding against this example's."""
+    tool = Path(os.environ["PLANISH_BIN"]) / "detect-stream"
+    if not tool.exists():
+        pytest.skip("detect-stream is not built")
+    generate("stills", "--out", tmp_path / "belts", "--seeds", "40:46")
+    command = [tool, tmp_path / "belts", "--model", detector, "--frame", EXAMPLE / "frame.json"]
+    done = subprocess.run([*command, "--no-animation"], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    lines = [line for line in done.stdout.splitlines() if line.startswith("{")]
+    frame, engine = detection.read_frame(), evaluate.planish_engine(detector)
+    assert len(lines) == 6
+    for line, seed in zip(lines, range(40, 46)):
+        boxes, scores, labels = detection.decode(engine(detection.preprocess(scene.still(seed)[0], frame)), frame)
+        found = json.loads(line)["detections"]
+        assert [d["class"] for d in found] == labels.tolist(), seed
+        assert [d["label"] for d in found] == [CLASSES[i] for i in labels]
+        assert np.array([d["score"] for d in found]) == pytest.approx(scores, abs=1e-4)
+        assert np.array([d["box"] for d in found]).reshape(-1, 4) == pytest.approx(boxes, abs=0.02)
+    (tmp_path / "found.jsonl").write_text("\n".join(lines) + "\n")
+    truth = json.loads((tmp_path / "belts/annotations.json").read_text())
+    table = evaluate.judge_detections(lines, truth)
+    assert np.nanmean(table[:, 0]) >= 0.75  # six pictures, and only boxes above the threshold
+    command = [sys.executable, EXAMPLE / "evaluate.py", "--detections", tmp_path / "found.jsonl"]
+    judged = subprocess.run([*command, "--truth", tmp_path / "belts/annotations.json"], capture_output=True, text=True)
+    assert judged.returncode == 0 and f"{np.nanmean(table[:, 0]):.4f}" in judged.stdout, judged.stderr
+
+
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory):
     """A folder that looks like a built clone: its examples, build/release (this build) and build/venv."""
