@@ -87,7 +87,8 @@ def main():
     print(f"network    {latency['network']['median']:.2f} ms a frame (90 %: {latency['network']['p90']:.2f}), "
           f"{summary['threads']} threads")
     print(f"all        {summary['fps']:.0f} frames a second with reading, drawing and writing")
-    print(f"accuracy   mAP50 {ap50:.3f}, mAP50:95 {ap:.3f}")
+    threshold = detection.read_frame()["thresholds"]["score"]
+    print(f"accuracy   mAP50 {ap50:.3f}, mAP50:95 {ap:.3f} on this clip, of boxes with a score of {threshold} or more")
     print("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()))
     print(f"look at    {results}: " + ", ".join(sorted({p.suffix[1:] for p in results.iterdir()})))
 
