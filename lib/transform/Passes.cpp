@@ -41,7 +41,8 @@ Status dump(const std::string &folder, size_t number, std::string_view pass, con
   graph::Blobs blobs;
   std::string text = graph::print(g, &blobs);
   for (const auto &[hash, bytes] : blobs)
-    if (std::string path = folder + "/" + hash; !std::filesystem::exists(path)) PLANISH_TRY(writeFile(path, *bytes));
+    if (std::string path = folder + "/" + hash; !std::filesystem::exists(path))
+      PLANISH_TRY(writeFile(path, *bytes));
   return writeFile(folder + "/" + digits + "-" + std::string(pass) + ".txt", std::as_bytes(std::span(text)));
 }
 

@@ -1,5 +1,5 @@
-/* count_allocations LIBRARY THREADS: prints the allocations of planish_create and of five runs after it. Sizes
- * that are free are at their bounds in the first run and change with every run. */
+/* count_allocations LIBRARY THREADS: prints the allocations of planish_create and of five runs after it.
+ * Sizes that are free are at their bounds in the first run and change with every run. */
 #define _GNU_SOURCE
 #include "planish/runtime.h"
 
