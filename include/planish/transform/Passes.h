@@ -37,15 +37,15 @@ const PassRow *findPass(std::string_view name);
 struct PassOptions {
   std::vector<std::string> printAfter;  // names of passes; "all" for every one
   std::string stopAfter;                // name of the last pass to run; empty: all
-  std::string dumpDir;                  // an existing folder: NN-<pass>.txt after every pass, constants by hash
-  bool timing = false;                  // a line per pass through `say`
+  std::string dumpDir; // an existing folder: NN-<pass>.txt after every pass, constants by hash
+  bool timing = false; // a line per pass through `say`
 #ifdef NDEBUG
-  bool check = false;  // verify, and compare with what the graph's own text parses to, after every pass
+  bool check = false; // verify, and compare with what the graph's own text parses to, after every pass
 #else
   bool check = true;
 #endif
-  std::function<void(std::string_view)> print;  // where printAfter's text goes
-  std::function<void(std::string_view)> say;    // where timing's lines go
+  std::function<void(std::string_view)> print; // where printAfter's text goes
+  std::function<void(std::string_view)> say; // where timing's lines go
 };
 
 /// Runs passes in order. An error names the pass.
