@@ -313,6 +313,49 @@ std::vector<ValueId> importOneHot(Importer &i) {
   return one(i.append(kOneHot, OneHotAttrs{axis, {Dim(int64_t(depth))}}, {indices, i.in(2)}));
 }
 
+// ---- reversed sequences --------------------------------------------------------------------------
+
+struct ReverseAttrs {
+  int64_t axis = 0, batch = 1;
+  void visit(FieldVisitor &v) { v.field("axis", axis), v.field("batch", batch); }
+};
+Types inferReverse(InferContext &c) {
+  const ReverseAttrs &a = c.attrs().as<ReverseAttrs>();
+  PLANISH_TRY(wantOperands(c, 2, 2));
+  PLANISH_TRY(wantType(c, 1, kIndexes));
+  PLANISH_TRY(wantAxes({a.axis, a.batch}, c.in(0).rank(), "axis or batch"));
+  if (c.in(1).shape != Shape{c.in(0).shape[size_t(a.batch)]})
+    return badInput("lengths is " + textOf(c.in(1)) + ", expected one per entry of axis " +
+                    std::to_string(a.batch) + " of " + textOf(c.in(0)));
+  return oneOutput({c.in(0).dtype, c.in(0).shape, {}, {}});
+}
+Compute computeReverse(const OpView &v) {
+  const ReverseAttrs &a = v.attrs.as<ReverseAttrs>();
+  return mapped(v, "reverse_sequence", [&](const Exprs &at) {
+    Expr size = extentOf(v.outType.shape[size_t(a.axis)]), time = at[size_t(a.axis)];
+    Expr length = min(cast(DType::i64, load(v.in[1], {at[size_t(a.batch)]})), size);
+    Exprs from = at;
+    from[size_t(a.axis)] = select(lessThan(time, length), length - 1 - time, time);
+    return load(v.in[0], from);
+  });
+}
+const OpDef kReverse = {.name = "reverse_sequence",
+                        .summary =
+                            "the first lengths[b] elements along an axis in reverse, the others as they are",
+                        .operands = "x, lengths",
+                        .cls = OpClass::Injective,
+                        .layout = LayoutRule::RowMajor,
+                        .prototype = ReverseAttrs{},
+                        .infer = inferReverse,
+                        .compute = computeReverse};
+std::vector<ValueId> importReverseSequence(Importer &i) {
+  ValueId x = i.in(0);
+  int rank = i.type(x).rank();
+  ReverseAttrs a{i.axis(i.intAttr("time_axis", 0), rank, "time_axis"),
+                 i.axis(i.intAttr("batch_axis", 1), rank, "batch_axis")};
+  return one(i.append(kReverse, a, {x, i.in(1)}));
+}
+
 // ---- scatter -------------------------------------------------------------------------------------
 
 /// What happens where several updates name one element, and whether the old value counts.
@@ -467,7 +510,7 @@ const OpDef kPad = {.name = "pad",
                     .compute = computePad};
 
 Family indexingFamily() {
-  return {{&kGather, &kGatherElements, &kGatherNd, &kPad, &kTriangle, &kOneHot, &kScatter},
+  return {{&kGather, &kGatherElements, &kGatherNd, &kPad, &kTriangle, &kOneHot, &kReverse, &kScatter},
           {{"Gather", 1, importGather},
            {"GatherElements", 11, importGatherElements},
            {"GatherND", 11, importGatherNd},
@@ -476,6 +519,7 @@ Family indexingFamily() {
            {"Trilu", 14, importTrilu},
            {"EyeLike", 9, importEyeLike},
            {"OneHot", 9, importOneHot},
+           {"ReverseSequence", 10, importReverseSequence},
            {"Scatter", 9, importScatterElements},
            {"ScatterElements", 11, importScatterElements}}};
 }

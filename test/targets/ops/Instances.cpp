@@ -285,6 +285,12 @@ Proposal gridSample(Random &r, const graph::OpDef &) {
            {DType::f32, chained(chained({batch}, places), {spatial})}},
           {}};
 }
+Proposal reverseSequence(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 2, 4), axes = permutation(r, shape.size());
+  int64_t axis = axes[0], batch = axes[1];
+  return {{{anyType(r), shape}, {anyIndexType(r), {shape[size_t(batch)]}, {0, shape[size_t(axis)] + 1}}},
+          {{"axis", axis}, {"batch", batch}}};
+}
 Proposal pick(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 1, 3);
   int64_t axis = anyAxis(r, shape), size = shape[size_t(axis)];
@@ -323,6 +329,7 @@ const std::map<std::string_view, Generator> kGenerators{
     {"one_hot", oneHot},
     {"resize", resize},
     {"grid_sample", gridSample},
+    {"reverse_sequence", reverseSequence},
     {"rank", alongAxis},
     {"pick", pick},
     {"shape", shapeOf},

@@ -194,6 +194,15 @@ std::vector<Case> indexingCases() {
        f32,
        {2, 3},
        [](const Inputs &, const Index &at) { return at[1] == (at[0] ? 1 : 2) ? 5.0 : -2.0; }},
+      {"reverse_sequence",
+       "axis=1, batch=0",
+       {x, numbers(i64, {3}, {1, 3, 9})}, // a length beyond the axis counts as all of it
+       f32,
+       {3, 4},
+       [](const Inputs &t, const Index &at) {
+         int64_t n = std::min<int64_t>(4, int64_t(t[1].at({at[0]})));
+         return t[0].at({at[0], at[1] < n ? n - 1 - at[1] : at[1]});
+       }},
       scatter("none", [](double, double update) { return update; }),
       scatter("add", [](double a, double b) { return a + b; }),
       scatter("mul", [](double a, double b) { return a * b; }),

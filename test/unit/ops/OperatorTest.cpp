@@ -207,6 +207,7 @@ TEST(Operators, RefuseWhatMakesNoSense) {
       {"concat", "axis=2", {f({2, 3}), f({2, 3})}, "names axis 2 of a tensor of rank 2"},
       {"reduce_sum", "axes=[-1]", {f({2, 3})}, "names axis -1"},
       {"gather", "axis=0", {f({2, 3}), f({1})}, "element type f32, expected one of i32, i64"},
+      {"reverse_sequence", "", {f({2, 3}), i({2})}, "expected one per entry of axis 1"},
       {"pad", "begin=[2, 0], end=[0, 0], mode=reflect", {f({2, 3})}, "too short for its padding"},
       {"tile", "perm=[1099511627776, 1]", {f({2, 3})}, "repeats axis 0 1099511627776 times"},
       {"broadcast", "shape=[4, 3]", {f({2, 3})}, "cannot broadcast the sizes"},
