@@ -1,6 +1,8 @@
 // The table of templates, and the way of a computation through it.
 #include "Internal.h"
 
+#include <algorithm>
+
 namespace planish::schedule {
 namespace {
 
@@ -13,6 +15,12 @@ constexpr Template kSerial = {
     [](Kernel &, const Config &, const Target &) {},
 };
 
+/// Nothing is computed along an empty axis, so there is nothing to split.
+bool isEmpty(const Kernel &k) {
+  auto empty = [&](const Axis &a) { return k.upperExtent(a) <= 0; };
+  return std::ranges::any_of(k.spaceAxes(), empty) || std::ranges::any_of(k.reduceAxes(), empty);
+}
+
 } // namespace
 
 std::span<const Template> templates() {
@@ -22,6 +30,7 @@ std::span<const Template> templates() {
 
 const Template &templateFor(const Kernel &kernel, const Target &target) {
   std::span<const Template> rows = templates();
+  if (isEmpty(kernel)) return rows.back();
   for (const Template &row : rows)
     if (row.matches(kernel, target)) return row;
   return rows.back();
