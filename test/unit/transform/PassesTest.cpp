@@ -172,13 +172,13 @@ TEST(FoldScales, GroupsAndTransposedConvolutions) {
 }
 
 TEST(Layout, ChannelsLastUpToTheOutput) {
-  Graph g = parsed(R"(graph @main(%x: f32[1,2,3,3]) {
-    %w = constant f32[2,2,1,1] [1.0, 2.0, 3.0, 4.0]
-    %a: f32[1,2,3,3] = conv(%x, %w) {strides=[1, 1], dilations=[1, 1], pads_begin=[0, 0], pads_end=[0, 0]}
-    %y: f32[1,2,3,3] = relu(%a)
-    %b: f32[1,2,9] = reshape(%a) {shape=[1, 2, 9]}
-    %c: f32[1,2,18] = concat(%b, %b) {axis=2}
-    %z: f32[1,18,2] = transpose(%c) {perm=[0, 2, 1]}
+  Graph g = parsed(R"(graph @main(%x: f32[1,1,3,3]) {
+    %w = constant f32[4,1,1,1] [1.0, 2.0, 3.0, 4.0]
+    %a: f32[1,4,3,3] = conv(%x, %w) {strides=[1, 1], dilations=[1, 1], pads_begin=[0, 0], pads_end=[0, 0]}
+    %y: f32[1,4,3,3] = relu(%a)
+    %b: f32[1,4,9] = reshape(%a) {shape=[1, 4, 9]}
+    %c: f32[1,4,18] = concat(%b, %b) {axis=2}
+    %z: f32[1,18,4] = transpose(%c) {perm=[0, 2, 1]}
     return %y, %z
   })");
   Graph r = passed(layout, g);
@@ -192,6 +192,16 @@ TEST(Layout, ChannelsLastUpToTheOutput) {
   EXPECT_EQ(order(5), Layout{});
   EXPECT_EQ(r[r.outputs()[0]].name, "y");
   EXPECT_EQ(r[r.nodes()[5].outputs[0]].name, "y");
+}
+
+TEST(Layout, FewChannelsLiePlaneByPlane) {
+  Graph g = parsed(R"(graph @main(%x: f32[1,1,3,3]) {
+    %w = constant f32[3,1,1,1] [1.0, 2.0, 3.0]
+    %a: f32[1,3,3,3] = conv(%x, %w) {strides=[1, 1], dilations=[1, 1], pads_begin=[0, 0], pads_end=[0, 0]}
+    return %a
+  })");
+  Graph r = passed(layout, g);
+  EXPECT_EQ(opsOf(r), (Names{"conv"}));
 }
 
 constexpr std::string_view kDiamond = R"(graph @main(%x: f32[2,2], %r: f32[2,2]) {
