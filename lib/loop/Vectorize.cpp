@@ -59,9 +59,11 @@ public:
     return match(
         s, [&](const Store &t) { return store(t, mask); },
         [&](const If &i) {
-          if (!dependsOn(i.cond, v)) return ifThen(i.cond, stmt(i.then, mask));
-          Expr cond = widen(i.cond, v, lanes, mask);
-          return stmt(i.then, conjunction(mask, cond));
+          // What holds for all lanes stays a branch: it also guards what is read once for all of them.
+          Expr common, ofLane;
+          divide(i.cond, common, ofLane);
+          Stmt then = stmt(i.then, ofLane ? conjunction(mask, widen(ofLane, v, lanes, mask)) : mask);
+          return common ? ifThen(common, then) : then;
         },
         [&](const Let &l) {
           if (dependsOn(l.value, v)) return stmt(substitute(l.body, {{l.var, l.value}}), mask);
@@ -84,6 +86,17 @@ public:
   }
 
 private:
+  /// The conjuncts of a condition, by whether they depend on the lane.
+  void divide(const Expr &cond, Expr &common, Expr &ofLane) const {
+    if (auto *b = as<Binary>(cond); b && b->op == BinaryOp::And) {
+      divide(b->a, common, ofLane);
+      divide(b->b, common, ofLane);
+      return;
+    }
+    Expr &part = dependsOn(cond, v) ? ofLane : common;
+    part = conjunction(part, cond);
+  }
+
   Stmt store(const Store &t, const Expr &mask) const {
     int inner = t.value->type.lanes, all = inner * lanes;
     bool varies = false;
