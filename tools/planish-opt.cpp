@@ -132,7 +132,7 @@ int run(int argc, char **argv) {
   CLI::App app("Reads a graph or loop functions as text, runs passes, prints the result.", "planish-opt");
   app.set_version_flag("--version", std::string("planish-opt ") + kVersion);
   Options o;
-  bool list = false;
+  bool list = false, listOps = false;
   app.add_option("file", o.file, "text to read; - is the standard input")->type_name("FILE");
   app.add_option("--pass", o.passes, "passes to run in this order; all: every one")
       ->type_name("NAME,...")
@@ -143,11 +143,16 @@ int run(int argc, char **argv) {
   app.add_option("--blobs", o.blobs, "folder of the constants that the text names by hash")->type_name("DIR");
   app.add_flag("--time", o.time, "one line per pass on stderr");
   app.add_flag("--list-passes", list, "list the passes in order");
+  app.add_flag("--list-ops", listOps, "print docs/operators.md: the operators, and the ONNX ones they serve");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &e) { return app.exit(e) == 0 ? 0 : exitCode(ErrorKind::Usage); }
   if (list) {
     listPasses();
+    return 0;
+  }
+  if (listOps) {
+    write(ops::documentation());
     return 0;
   }
   Status s = runFile(o);

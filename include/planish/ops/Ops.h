@@ -5,6 +5,7 @@
 #include "planish/graph/OpDef.h"
 
 #include <span>
+#include <string>
 
 namespace planish::ops {
 
@@ -13,6 +14,9 @@ std::span<const graph::OnnxRule> allOnnxRules();
 /// The rule for an operator at a version of its domain: the row with the highest `since` not above
 /// it; null where there is none.
 const graph::OnnxRule *ruleFor(std::string_view domain, std::string_view opType, int version);
+
+/// Every row and every rule as Markdown: docs/operators.md.
+std::string documentation();
 
 // Rows that passes append (they may name what they make, never what they match).
 extern const graph::OpDef kCopy;  // out = in; the layout of the output may differ
