@@ -1,6 +1,5 @@
 // detect-stream: a compiled detector on a picture, a folder of pictures or a video.
 #include "stream/Detector.h"
-#include "stream/Draw.h"
 #include "stream/Output.h"
 #include "stream/Summary.h"
 
@@ -40,7 +39,7 @@ public:
   const Summary &summary() const { return total; }
 
 private:
-  Status one(SourceFrame &frame, double readTime);
+  Status one(const SourceFrame &frame, double readTime);
   void progress() const;
 
   const Options &options;
@@ -74,12 +73,11 @@ Status Run::all() {
   return result;
 }
 
-Status Run::one(SourceFrame &frame, double readTime) {
+Status Run::one(const SourceFrame &frame, double readTime) {
   PLANISH_ASSIGN(const std::vector<Detection> boxes, detector.detect(frame.pixels));
   const DetectorTimes &times = detector.times();
   total.add({readTime, times.preprocess, times.network, times.decode}, boxes.size());
   if (folder) {
-    drawDetections(frame.pixels, boxes, spec);
     PLANISH_TRY(folder->add(index, frame, boxes, spec));
   } else {
     std::cout << jsonLine(index, frame, boxes, spec) << "\n";
@@ -144,6 +142,10 @@ void declare(CLI::App &app, Options &options) {
                  "Of a video, also write every N-th annotated frame as a picture")
       ->type_name("N")
       ->check(CLI::NonNegativeNumber);
+  app.add_option("--zoom", options.folder.zoom, "Annotated pictures are N times as large")
+      ->type_name("N")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 8));
   app.add_option("--rate", options.folder.rate, "Pictures per second of a folder's animation")
       ->capture_default_str()
       ->check(CLI::Range(1.0, 240.0));

@@ -218,6 +218,14 @@ def test_output_folder(detect, tmp_path):
         assert after != before and after.startswith(b"\x89PNG")
 
 
+def test_zoom(detect, picture, tmp_path):
+    detect(picture, "--output", tmp_path / "out", "--zoom", 3)
+    header = (tmp_path / "out/noise.png").read_bytes()[16:24]
+    assert header == (3 * 64).to_bytes(4, "big") + (3 * 32).to_bytes(4, "big")
+    line = json.loads((tmp_path / "out/detections.jsonl").read_text())
+    assert (line["width"], line["detections"][0]["box"]) == (64, [8.0, 8.0, 40.0, 24.0])
+
+
 def test_output_never_overwrites_the_source(detect, tmp_path):
     folder = folder_of_pictures(tmp_path / "in", 1)
     before = (folder / "000.png").read_bytes()

@@ -86,6 +86,17 @@ void drawText(run::Pixels &picture, int x, int y, const std::string &text, int s
   }
 }
 
+run::Pixels enlarged(const run::Pixels &picture, int factor) {
+  run::Pixels result{picture.width * factor, picture.height * factor, picture.channels, {}};
+  result.data.reserve(picture.data.size() * static_cast<size_t>(factor) * static_cast<size_t>(factor));
+  for (int y = 0; y < result.height; ++y)
+    for (int x = 0; x < result.width; ++x) {
+      const uint8_t *pixel = picture.row(y / factor) + static_cast<ptrdiff_t>(x / factor) * picture.channels;
+      result.data.insert(result.data.end(), pixel, pixel + picture.channels);
+    }
+  return result;
+}
+
 void drawDetections(run::Pixels &picture, std::span<const Detection> boxes, const FrameSpec &spec) {
   const int scale =
       std::max(1, (std::min(picture.width, picture.height) + kPixelsPerScale / 2) / kPixelsPerScale);

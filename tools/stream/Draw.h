@@ -12,6 +12,9 @@ namespace planish::stream {
 /// text grow with the picture. A class always has the same colour.
 void drawDetections(run::Pixels &picture, std::span<const Detection> boxes, const FrameSpec &spec);
 
+/// The picture with each pixel as a square of `factor` by `factor`.
+run::Pixels enlarged(const run::Pixels &picture, int factor);
+
 /// Draws text with its top left corner at (x, y), each of its pixels `scale` picture pixels wide, on a bar of
 /// `background`. What lies outside the picture is left out; characters other than printable ASCII become '?'.
 struct Rgb {

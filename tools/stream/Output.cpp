@@ -1,5 +1,7 @@
 #include "Output.h"
 
+#include "Draw.h"
+
 #include <nlohmann/json.hpp>
 
 #include <cmath>
@@ -72,17 +74,22 @@ Result<std::unique_ptr<OutputFolder>> OutputFolder::open(const std::string &path
   return folder;
 }
 
-Status OutputFolder::add(int64_t index, SourceFrame &frame, std::span<const Detection> boxes,
+Status OutputFolder::add(int64_t index, const SourceFrame &frame, std::span<const Detection> boxes,
                          const FrameSpec &spec) {
   lines << jsonLine(index, frame, boxes, spec) << "\n";
   if (!lines.flush()) return failed("cannot write '" + path + "/detections.jsonl'");
-  if (kind == SourceKind::Video) {
-    if (options.every > 0 && index % options.every == 0)
-      PLANISH_TRY(writePicture(path + "/" + frameName(index), frame.pixels));
-  } else {
-    PLANISH_TRY(writePicture(path + "/" + frame.file, frame.pixels));
-  }
-  return options.animate ? animate(frame.pixels) : Status();
+  const bool isVideo = kind == SourceKind::Video;
+  const bool asPicture = !isVideo || (options.every > 0 && index % options.every == 0);
+  if (!asPicture && !options.animate) return {};
+
+  run::Pixels picture = enlarged(frame.pixels, options.zoom);
+  std::vector<Detection> zoomed(boxes.begin(), boxes.end());
+  const auto zoom = static_cast<float>(options.zoom);
+  for (Detection &box : zoomed)
+    box = {box.x0 * zoom, box.y0 * zoom, box.x1 * zoom, box.y1 * zoom, box.classId, box.score};
+  drawDetections(picture, zoomed, spec);
+  if (asPicture) PLANISH_TRY(writePicture(path + "/" + (isVideo ? frameName(index) : frame.file), picture));
+  return options.animate ? animate(picture) : Status();
 }
 
 Status OutputFolder::animate(const run::Pixels &picture) {

@@ -23,6 +23,7 @@ Status writePicture(const std::string &path, const run::Pixels &picture);
 struct OutputOptions {
   double rate = 10;     ///< pictures per second of an animation whose source has none
   int every = 0;        ///< of a video, every n-th annotated frame also becomes a picture; 0: none
+  int zoom = 1; ///< annotated pictures are so many times larger, so that labels on small ones can be read
   bool animate = true;
 };
 
@@ -34,7 +35,9 @@ public:
   static Result<std::unique_ptr<OutputFolder>> open(const std::string &path, const std::string &sourcePath,
                                                     const Source &source, const OutputOptions &options);
 
-  Status add(int64_t index, SourceFrame &frame, std::span<const Detection> boxes, const FrameSpec &spec);
+  /// Writes the frame's line, draws its boxes and writes the annotated picture.
+  Status add(int64_t index, const SourceFrame &frame, std::span<const Detection> boxes,
+             const FrameSpec &spec);
   Status finish();
   /// What the user should know, e.g. why there is no animation.
   const std::string &note() const { return noteText; }
