@@ -13,11 +13,8 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
-
 import detection
-from parts import CLASSES
-from scene import Annotation
+import evaluate
 
 HERE = Path(__file__).parent
 
@@ -39,21 +36,11 @@ def run_tool(command):
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def average_precision(clip, detections):
+def accuracy(clip, detections):
     """mAP50 and mAP50:95 of detect-stream's lines against the clip's COCO file."""
-    coco = json.loads(clip.with_suffix(".json").read_text())
-    truth = [[] for _ in coco["images"]]
-    for a in coco["annotations"]:
-        left, top, width, height = a["bbox"]
-        truth[a["image_id"]].append(Annotation(label=a["category_id"], track=a["track_id"],
-                                               box=(left, top, left + width, top + height), visible=a["visible"]))
-    found = []
-    for line in Path(detections).read_text().splitlines():
-        boxes = json.loads(line)["detections"]
-        found.append((np.array([b["box"] for b in boxes], float).reshape(-1, 4),
-                      np.array([b["score"] for b in boxes], float), np.array([b["class"] for b in boxes], int)))
-    table = detection.average_precision(found, truth, len(CLASSES))
-    return float(np.nanmean(table[:, 0])), float(np.nanmean(table))
+    truth = json.loads(clip.with_suffix(".json").read_text())
+    figures = evaluate.summary(evaluate.judge_detections(detections.read_text().splitlines(), truth))
+    return figures["mAP50"], figures["mAP50:95"]
 
 
 def main():
@@ -77,8 +64,8 @@ def main():
     results = args.out / "results"
     summary = timed("run it on the clip", lambda: run_tool(
         [args.tools / "detect-stream", clip, "--model", args.out / "detector", "--frame", HERE / "frame.json",
-         "--output", results, "--every", 30, "--json"]))["summary"]
-    ap50, ap = timed("compare with the truth", lambda: average_precision(clip, results / "detections.jsonl"))
+         "--output", results, "--every", 30, "--zoom", 3, "--json"]))["summary"]
+    ap50, ap = timed("compare with the truth", lambda: accuracy(clip, results / "detections.jsonl"))
 
     latency = summary["latency_ms"]
     print(f"detector   {compiled['target']}: weights {compiled['weights'] / 1e3:.0f} kB, "
