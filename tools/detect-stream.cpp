@@ -103,7 +103,7 @@ Status detectStream(const Options &options, bool &reported) {
     PLANISH_ASSIGN(folder, OutputFolder::open(options.output, options.source, *source, wanted));
   }
   Run run(options, spec, *source, *detector, folder.get());
-  const Status status = run.all();
+  Status status = run.all();
   reported = !status && status.error().kind == ErrorKind::BadInput;
   if (folder && !folder->note().empty()) std::cerr << "note: " << folder->note() << "\n";
   if (status || reported) {

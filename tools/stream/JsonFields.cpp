@@ -128,7 +128,7 @@ bool JsonFields::boolean(const char *key, bool otherwise) {
   return otherwise;
 }
 
-std::string JsonFields::text(const char *key, std::optional<std::string> otherwise) {
+std::string JsonFields::text(const char *key, const std::optional<std::string> &otherwise) {
   const Json *found = find(key, !otherwise);
   if (found && found->is_string() && !found->get_ref<const std::string &>().empty())
     return found->get<std::string>();
@@ -152,7 +152,7 @@ std::vector<std::string> JsonFields::texts(const char *key) {
   return result;
 }
 
-std::vector<int> JsonFields::sizes(const char *key, std::optional<std::vector<int>> otherwise) {
+std::vector<int> JsonFields::sizes(const char *key, const std::optional<std::vector<int>> &otherwise) {
   constexpr int64_t kLargest = 4096;
   const Json *found = find(key, !otherwise);
   if (!found) return otherwise.value_or(std::vector<int>{});

@@ -46,11 +46,11 @@ public:
   /// Finite and within [low, high].
   float number(const char *key, float low, float high, std::optional<float> otherwise = {});
   bool boolean(const char *key, bool otherwise);
-  std::string text(const char *key, std::optional<std::string> otherwise = {});
+  std::string text(const char *key, const std::optional<std::string> &otherwise = {});
   /// A string, or a list of strings; empty where absent.
   std::vector<std::string> texts(const char *key);
   /// A list of integers of at least 1.
-  std::vector<int> sizes(const char *key, std::optional<std::vector<int>> otherwise = {});
+  std::vector<int> sizes(const char *key, const std::optional<std::vector<int>> &otherwise = {});
   /// [[w, h], ...], all positive.
   std::vector<std::array<float, 2>> pairs(const char *key);
   /// [[[w, h], ...], ...], all positive.

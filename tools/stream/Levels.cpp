@@ -119,50 +119,59 @@ Result<Level> findTable(const OutputTensor &output, Order order, int64_t leastVa
   return level;
 }
 
+/// All levels in one table, one after the other.
+static Status placeInOneTable(std::vector<Level> &levels, const OutputTensor &output, const Grid &grid,
+                              int64_t leastValues) {
+  int64_t rows = 0;
+  for (const Level &level : levels) rows += level.anchors * level.cells;
+  const auto table = findTable(output, grid.order, leastValues, grid.family);
+  if (!table || table->cells != rows)
+    return misfit(output, grid.family,
+                  tableText(grid.order, rows) + " with K at least " + std::to_string(leastValues) + " (" +
+                      gridText(grid) + ")");
+  int64_t begin = 0;
+  for (Level &level : levels) {
+    placeInTable(level, *table, begin);
+    begin += level.anchors * level.cells;
+  }
+  return {};
+}
+
+/// One level in an output of its own, a map or a table.
+static Status placeAlone(Level &level, const OutputTensor &output, const Grid &grid, int64_t leastValues) {
+  bool fits = placeInMap(level, output);
+  const int64_t rows = level.anchors * level.cells;
+  if (!fits) {
+    const auto table = findTable(output, grid.order, leastValues, grid.family);
+    fits = table && table->cells == rows;
+    if (fits) placeInTable(level, *table, 0);
+  }
+  if (fits && level.values >= leastValues) return {};
+  std::string expected = tableText(grid.order, rows) + " or 1xKx";
+  expected += std::to_string(level.cells / level.gridWidth) + "x" + std::to_string(level.gridWidth);
+  expected += " with K at least " + std::to_string(leastValues) + " (" + gridText(grid);
+  expected += ", this one " + std::to_string(level.stride) + ")";
+  return misfit(output, grid.family, expected);
+}
+
 Result<std::vector<Level>> findLevels(std::span<const OutputTensor> outputs,
                                       const std::vector<std::string> &names, const Grid &grid,
                                       int64_t leastValues) {
   std::vector<Level> levels;
-  int64_t rows = 0;
-  for (size_t i = 0; i < grid.strides.size(); ++i) {
-    levels.push_back(emptyLevel(grid, i));
-    rows += levels.back().anchors * levels.back().cells;
-  }
-  if (names.size() <= 1 && grid.strides.size() > 1) {
+  for (size_t i = 0; i < grid.strides.size(); ++i) levels.push_back(emptyLevel(grid, i));
+  if (names.size() <= 1) {
     PLANISH_ASSIGN(const OutputTensor output, findOutput(outputs, names.empty() ? "" : names[0]));
-    const auto table = findTable(output, grid.order, leastValues, grid.family);
-    if (!table || table->cells != rows)
-      return misfit(output, grid.family,
-                    tableText(grid.order, rows) + " with K at least " + std::to_string(leastValues) + " (" +
-                        gridText(grid) + ")");
-    int64_t begin = 0;
-    for (Level &level : levels) {
-      placeInTable(level, *table, begin);
-      begin += level.anchors * level.cells;
-    }
+    PLANISH_TRY(levels.size() == 1 ? placeAlone(levels[0], output, grid, leastValues)
+                                   : placeInOneTable(levels, output, grid, leastValues));
     return levels;
   }
-  if (!names.empty() && names.size() != levels.size())
+  if (names.size() != levels.size())
     return badInput("the decoder " + grid.family + " names " + std::to_string(names.size()) +
                     " outputs for " + std::to_string(levels.size()) +
                     " strides; name one for all or one for each");
   for (size_t i = 0; i < levels.size(); ++i) {
-    Level &level = levels[i];
-    PLANISH_ASSIGN(const OutputTensor output, findOutput(outputs, names.empty() ? "" : names[i]));
-    bool fits = placeInMap(level, output);
-    if (!fits) {
-      const auto table = findTable(output, grid.order, leastValues, grid.family);
-      fits = table && table->cells == level.anchors * level.cells;
-      if (fits) placeInTable(level, *table, 0);
-    }
-    if (!fits || level.values < leastValues) {
-      const std::string height = std::to_string(level.cells / level.gridWidth),
-                        width = std::to_string(level.gridWidth);
-      return misfit(output, grid.family,
-                    tableText(grid.order, level.anchors * level.cells) + " or 1xKx" + height + "x" + width +
-                        " with K at least " + std::to_string(leastValues) + " (" + gridText(grid) +
-                        ", this one " + std::to_string(level.stride) + ")");
-    }
+    PLANISH_ASSIGN(const OutputTensor output, findOutput(outputs, names[i]));
+    PLANISH_TRY(placeAlone(levels[i], output, grid, leastValues));
   }
   return levels;
 }

@@ -142,7 +142,7 @@ Status VideoReader::convert(SourceFrame &frame) {
 
 Result<bool> VideoReader::next(SourceFrame &frame) {
   if (ended) return false;
-  const auto got = receive();
+  auto got = receive();
   ended = !got || !*got;
   if (!got) return got;
   if (ended) {
