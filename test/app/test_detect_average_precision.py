@@ -10,7 +10,7 @@ import os
 import shutil
 from pathlib import Path
 
-import detection
+import detection_reference as detection
 import numpy
 import onnx
 import pytest

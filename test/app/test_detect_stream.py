@@ -3,7 +3,7 @@
 import json
 import re
 
-import detection
+import detection_reference as detection
 import numpy
 import onnx
 import pytest

@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include <fstream>
+#include <random>
 
 namespace planish::stream {
 namespace {
@@ -134,6 +135,24 @@ TEST(Frame, TextThatIsNotJson) {
   EXPECT_EQ(parseFrame("[]", "f.json").error().text, "'f.json': $: expected an object, found []");
   EXPECT_FALSE(parseFrame("", "f.json"));
   EXPECT_FALSE(parseFrame(std::string("\"\xFF\""), "f.json"));
+}
+
+TEST(Frame, DamagedTextIsReadOrRefused) {
+  const uint32_t seed = std::random_device{}();
+  std::mt19937 random(seed);
+  SCOPED_TRACE(seed);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = kValid;
+    for (uint32_t edits = 1 + random() % 3; edits > 0; --edits) {
+      const size_t at = random() % text.size();
+      const char *const pieces[] = {"null",  "[]",      "{",       "}", "-1",
+                                    "1e999", "\"ssd\"", "\"raw\"", ",", "\\u0000"};
+      text.replace(at, random() % 8, pieces[random() % std::size(pieces)]);
+    }
+    const auto spec = parseFrame(text, "f.json");
+    if (spec) continue;
+    EXPECT_THAT(spec.error().text, testing::StartsWith("'f.json': ")) << text;
+  }
 }
 
 TEST(Frame, LabelsFromAFileBesideIt) {
