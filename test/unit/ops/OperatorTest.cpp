@@ -155,6 +155,24 @@ TEST(Views, EqualSymbolsAreOneDimension) {
   EXPECT_TRUE(loop::equal(view->strides[3], memory.strides[3]));
 }
 
+TEST(Windows, RoundedUpOnesStayInsideInputsOfAnySize) {
+  auto g =
+      graph::parse("graph @t(%x: f32[1,1,S]) symbols(S: 1..9 = input 0 dim 2, P: 1..5 = "
+                   "(min(((S + 1) div 2), ((S - 1) div 2)) + 1)) {\n"
+                   "  %y: f32[1,1,P] = max_pool(%x) {window=[2], strides=[2], dilations=[1], pads_begin=[0], "
+                   "pads_end=[0], ceil_mode=true}\n"
+                   "  return %y\n}\n",
+                   allOps());
+  ASSERT_TRUE(g) << g.error().text;
+  for (int64_t size = 1; size < 10; ++size) {
+    auto zeros = std::make_shared<const std::vector<std::byte>>(size_t(size) * sizeof(float));
+    std::vector<graph::Tensor> inputs{{DType::f32, {1, 1, size}, zeros}};
+    auto y = graph::evaluate(*g, inputs);
+    ASSERT_TRUE(y) << y.error().text;
+    EXPECT_EQ(y->at(0).shape[2], (size + 1) / 2);
+  }
+}
+
 // ---- refusals ------------------------------------------------------------------------------------
 
 struct Refusal {
