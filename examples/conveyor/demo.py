@@ -73,7 +73,7 @@ def main():
     print(f"clip       {summary['frames']} frames, {summary['boxes']} boxes")
     print(f"network    {latency['network']['median']:.2f} ms a frame (90 %: {latency['network']['p90']:.2f}), "
           f"{summary['threads']} threads")
-    print(f"all        {summary['fps']:.0f} frames a second with reading, drawing and writing")
+    print(f"all        {summary['fps']:.0f} frames a second from reading to boxes")
     threshold = detection.read_frame()["thresholds"]["score"]
     print(f"accuracy   mAP50 {ap50:.3f}, mAP50:95 {ap:.3f} on this clip, of boxes with a score of {threshold} or more")
     print("time       " + ", ".join(f"{name} {seconds:.1f} s" for name, seconds in took.items()))
