@@ -45,9 +45,10 @@ if(PLANISH_WERROR)
 endif()
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # GCC 12 sees overlaps, overruns and uninitialised bytes in std::string, std::vector and std::variant that cannot
-  # happen (GCC bugs 105651, 105562). Clang's build and the sanitizers watch over the real ones.
+  # happen (GCC bugs 105651, 105562), and at -Og a mismatch in LLVM's placement new. Clang's build and the
+  # sanitizers watch over the real ones.
   target_compile_options(planish_flags INTERFACE
-    -Wno-mismatched-new-delete -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
+    $<$<COMPILE_LANGUAGE:CXX>:-Wno-mismatched-new-delete> -Wno-restrict -Wno-maybe-uninitialized -Wno-stringop-overflow -Wno-array-bounds)
 endif()
 
 if(PLANISH_SANITIZE)
