@@ -96,7 +96,8 @@ loop::Compute groupCompute(const Graph &body, const std::vector<loop::Buffer> &i
 
 } // namespace
 
-loop::Compute computeOf(const Node &node, const Graph &g, std::vector<loop::Buffer> in, loop::Buffer out) {
+loop::Compute computeOf(const Node &node, const Graph &g, const std::vector<loop::Buffer> &in,
+                        const loop::Buffer &out) {
   loop::Compute c =
       node.op == &kFused ? groupCompute(node.regions[0], in, out) : rowCompute(node, g, in, out);
   inlineScalars(c, node, g, in);

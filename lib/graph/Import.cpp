@@ -35,12 +35,12 @@ double Importer::floatAttr(std::string_view name, double otherwise) {
   return value ? double(*value) : otherwise;
 }
 std::string Importer::stringAttr(std::string_view name, std::string otherwise) {
-  auto *value = typed<std::string>(*this, name, "a string");
-  return value ? *value : std::move(otherwise);
+  if (auto *value = typed<std::string>(*this, name, "a string")) return *value;
+  return otherwise;
 }
 std::vector<int64_t> Importer::intsAttr(std::string_view name, std::vector<int64_t> otherwise) {
-  auto *value = typed<std::vector<int64_t>>(*this, name, "integers");
-  return value ? *value : std::move(otherwise);
+  if (auto *value = typed<std::vector<int64_t>>(*this, name, "integers")) return *value;
+  return otherwise;
 }
 std::vector<double> Importer::floatsAttr(std::string_view name, std::vector<double> otherwise) {
   auto *value = typed<std::vector<float>>(*this, name, "floats");

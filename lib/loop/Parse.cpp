@@ -114,7 +114,13 @@ private:
       if (lex.at(")")) --open;
       if (open) lex.next();
     }
+    std::vector<std::string> later;
     if (lex.accept(";")) do {
+        if (lex.accept("let")) {
+          PLANISH_ASSIGN(std::string name, laterSize());
+          later.push_back(name);
+          continue;
+        }
         PLANISH_ASSIGN(Var v, scalar());
         f.scalars.push_back(v);
       } while (lex.accept(","));
@@ -128,9 +134,19 @@ private:
       } while (lex.accept(","));
     if (!lex.at(")") && !lex.at(";")) return lex.error("',', ';' or ')'");
     lex = body;
+    for (const std::string &name : later) vars.erase(name);
     PLANISH_ASSIGN(f.body, braced());
     setImpliedBounds(f.body);
     return f;
+  }
+
+  /// A variable that sizes of parameters mention and that the body binds.
+  Result<std::string> laterSize() {
+    PLANISH_ASSIGN(std::string name, lex.name());
+    if (vars.contains(name)) return at("two scalars are called '" + name + "'");
+    PLANISH_ASSIGN(auto bounds, within());
+    bind(name, {}, bounds);
+    return name;
   }
 
   Result<Var> scalar() {

@@ -78,7 +78,10 @@ public:
     for (auto &v : f.scalars) names.of(v);
     out += "func @" + readableName(f.name) + "(";
     out += joined(f.params, [&](const Buffer &b) { return buffer(b); });
-    if (!f.scalars.empty()) out += "; " + joined(f.scalars, [&](const Var &v) { return scalar(v); });
+    std::string scalars = joined(f.scalars, [&](const Var &v) { return scalar(v); });
+    for (const Var &v : laterSizes(f))
+      scalars += (scalars.empty() ? "let " : ", let ") + names.of(v) + within(v);
+    if (!scalars.empty()) out += "; " + scalars;
     out += ") {\n";
     stmt(f.body, "  ");
     out += "}\n";

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 namespace planish::loop {
 
@@ -314,6 +315,28 @@ void walkAccesses(const Stmt &s, const std::function<void(const Buffer &, const 
   eachChild(s, loads, [&](const Stmt &x) { walkAccesses(x, fn); });
 }
 
+std::vector<Var> sizeVars(const BufferNode &b) {
+  std::vector<Var> r;
+  for (auto *list : {&b.shape, &b.strides})
+    for (const Expr &e : *list)
+      walk(e, [&](const Expr &x) {
+        auto *v = as<VarRef>(x);
+        if (v && std::ranges::find(r, v->var) == r.end()) r.push_back(v->var);
+      });
+  return r;
+}
+std::vector<Var> laterSizes(const Function &f) {
+  std::set<Var> bound;
+  if (f.body)
+    walk(f.body, [&](const Stmt &s) {
+      if (auto *l = as<Let>(s)) bound.insert(l->var);
+    });
+  std::vector<Var> r;
+  for (const Buffer &b : f.params)
+    for (const Var &v : sizeVars(*b))
+      if (bound.contains(v) && std::ranges::find(r, v) == r.end()) r.push_back(v);
+  return r;
+}
 bool dependsOn(const Expr &e, const Var &v) {
   return any(e, [&](const Expr &x) {
     auto *r = as<VarRef>(x);
@@ -328,6 +351,10 @@ bool equivalent(const Function &a, const Function &b) {
   Comparison c;
   for (size_t i = 0; i < a.scalars.size(); ++i)
     if (!c.bind(a.scalars[i], b.scalars[i])) return false;
+  std::vector<Var> laterA = laterSizes(a), laterB = laterSizes(b);
+  if (laterA.size() != laterB.size()) return false;
+  for (size_t i = 0; i < laterA.size(); ++i)
+    if (!c.bind(laterA[i], laterB[i])) return false;
   for (size_t i = 0; i < a.params.size(); ++i)
     if (!c.bind(a.params[i], b.params[i])) return false;
   return c.same(a.body, b.body);

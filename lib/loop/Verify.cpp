@@ -41,12 +41,15 @@ public:
       if (v->type != Type{}) return error("scalar '" + v->name + "' is not an i64");
       if (!vars.insert(v).second) return error("scalar '" + v->name + "' is listed twice");
     }
+    std::vector<Var> later = laterSizes(function);
+    vars.insert(later.begin(), later.end());
     for (auto &b : function.params) {
       if (b->scope == Scope::Register) return error("parameter '%" + b->name + "' is a register buffer");
       if (!buffers.insert(b).second) return error("parameter '%" + b->name + "' is listed twice");
       PLANISH_TRY(sizes(*b));
     }
     if (!function.body) return error("there is no body");
+    for (auto &v : later) vars.erase(v);
     return stmt(function.body);
   }
 
@@ -79,8 +82,17 @@ private:
     return error(what + " has the wrong type", e);
   }
 
-  Status access(const Buffer &b, const std::vector<Expr> &indices, const Expr &mask, int lanes) {
+  /// A parameter may be used once all its sizes are known.
+  Status inScope(const Buffer &b) {
     if (!buffers.contains(b)) return error("'%" + b->name + "' is used outside of its scope");
+    for (const Var &v : sizeVars(*b))
+      if (!vars.contains(v))
+        return error("'%" + b->name + "' is used before its size '" + v->name + "' is known");
+    return {};
+  }
+
+  Status access(const Buffer &b, const std::vector<Expr> &indices, const Expr &mask, int lanes) {
+    PLANISH_TRY(inScope(b));
     if (indices.size() != b->shape.size())
       return error("'%" + b->name + "' has " + std::to_string(b->shape.size()) +
                    " dimensions and is accessed with " + std::to_string(indices.size()));
@@ -218,8 +230,7 @@ private:
     if (l.buffers.size() != l.kernel->params.size() || l.scalars.size() != l.kernel->scalars.size())
       return error(name + " has another number of arguments than the function");
     for (size_t i = 0; i < l.buffers.size(); ++i) {
-      if (!buffers.contains(l.buffers[i]))
-        return error("'%" + l.buffers[i]->name + "' is used outside of its scope");
+      PLANISH_TRY(inScope(l.buffers[i]));
       if (l.buffers[i]->dtype != l.kernel->params[i]->dtype)
         return error(name + ": '%" + l.buffers[i]->name + "' has another element type than the parameter");
     }

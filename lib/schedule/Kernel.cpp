@@ -167,7 +167,7 @@ bool Kernel::collapses(Axis outer, Axis inner) const {
   return true;
 }
 
-void Kernel::reorder(std::vector<Axis> order) {
+void Kernel::reorder(const std::vector<Axis> &order) {
   std::vector<AxisInfo> r;
   for (const Axis &v : order) r.push_back(info(v));
   PLANISH_CHECK(r.size() == axes.size(), "reorder: name every axis once");

@@ -18,7 +18,7 @@ constexpr int64_t kFewChannels = 4;
 Layout channelsLast(const Shape &shape) {
   if (shape.size() < 3 || shape[1].upper() < kFewChannels) return {};
   Layout r{0};
-  for (uint8_t d = 2; d < shape.size(); ++d) r.push_back(d);
+  for (size_t d = 2; d < shape.size(); ++d) r.push_back(uint8_t(d));
   r.push_back(1);
   return normalized(r, shape);
 }
@@ -112,8 +112,8 @@ private:
     for (size_t d = size_t(type.rank()); d-- > 0;) {
       if (!isColumn(*right, d, *left)) continue;
       Layout order;
-      for (uint8_t i = 0; i < type.rank(); ++i)
-        if (i != d) order.push_back(i);
+      for (size_t i = 0; i < size_t(type.rank()); ++i)
+        if (i != d) order.push_back(uint8_t(i));
       order.push_back(uint8_t(d));
       PLANISH_ASSIGN(std::vector<ValueId> copied, r.graph().append(ops::kCopy, {}, {inputs[b]}, node.loc));
       r.graph().setLayout(copied[0], normalized(order, type.shape));

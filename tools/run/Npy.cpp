@@ -219,7 +219,7 @@ Status writeNpz(const std::string &path, const NamedArrays &arrays) {
                        0); // equal arrays, equal files
   }
   if (zip_close(zip.get()) != 0) return problem(zip_strerror(zip.get()));
-  static_cast<void>(zip.release());
+  [[maybe_unused]] zip_t *closed = zip.release();
   return {};
 }
 

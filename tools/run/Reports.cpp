@@ -15,7 +15,7 @@ namespace {
 
 double quantile(std::vector<int64_t> times, double q) {
   const auto at =
-      times.begin() + static_cast<std::ptrdiff_t>(q * static_cast<double>(times.size() - 1) + 0.5);
+      times.begin() + static_cast<std::ptrdiff_t>(std::llround(q * static_cast<double>(times.size() - 1)));
   std::nth_element(times.begin(), at, times.end());
   return static_cast<double>(*at);
 }

@@ -146,7 +146,7 @@ Result<int64_t> Session::run() {
 }
 
 Result<Array> Session::output(uint32_t index) const {
-  planish_tensor tensor;
+  planish_tensor tensor{};
   if (planish_get_output(instance, index, &tensor) != PLANISH_OK) return failed(planish_error());
   Array array;
   array.dtype = tensor.dtype;

@@ -67,7 +67,7 @@ Result<std::vector<OutputTensor>> Detector::outputs() const {
   const planish_model &model = library.model();
   std::vector<OutputTensor> result;
   for (uint32_t i = 0; i < model.n_outputs; ++i) {
-    planish_tensor tensor;
+    planish_tensor tensor{};
     if (planish_get_output(session.handle(), i, &tensor) != PLANISH_OK) return failed(planish_error());
     if (tensor.dtype != PLANISH_F32) continue; // of no use to a decoder
     result.push_back({model.outputs[i].name,

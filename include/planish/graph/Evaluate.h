@@ -21,6 +21,7 @@ Result<std::vector<Tensor>> evaluateAll(const Graph &g, std::span<const Tensor> 
 
 /// A fused group, or a single node, as one computation over the given buffers: the anchor with every
 /// later elementwise node substituted into `value`. `in`/`out` have logical shapes.
-loop::Compute computeOf(const Node &node, const Graph &g, std::vector<loop::Buffer> in, loop::Buffer out);
+loop::Compute computeOf(const Node &node, const Graph &g, const std::vector<loop::Buffer> &in,
+                        const loop::Buffer &out);
 
 } // namespace planish::graph

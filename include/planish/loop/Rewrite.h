@@ -26,6 +26,11 @@ void walkAccesses(const Stmt &s, const std::function<void(const Buffer &, const 
 void walkExprs(const Stmt &s, const std::function<void(const Expr &)> &fn);
 
 bool dependsOn(const Expr &e, const Var &v);
+/// The variables that a buffer's sizes and strides mention, in order of appearance.
+std::vector<Var> sizeVars(const BufferNode &b);
+/// Those of a function's parameters that no scalar is and a let of the body binds: a host function
+/// computes sizes of the buffers it is given.
+std::vector<Var> laterSizes(const Function &f);
 /// Structural equality; variables and buffers by address.
 bool equal(const Expr &a, const Expr &b);
 /// Structural equality of functions up to the names and addresses of variables and buffers that

@@ -38,7 +38,7 @@ public:
   std::pair<Axis, Axis> split(Axis axis, int64_t factor, std::string outer, std::string inner,
                               Tail tail = Tail::Segment);
   Axis fuse(Axis outer, Axis inner);  // axes of one kind; costs nothing where strides collapse
-  void reorder(std::vector<Axis> outerToInner);
+  void reorder(const std::vector<Axis> &outerToInner);
   void mark(Axis axis, loop::LoopKind kind);  // a parallel axis lies outside accumulate() and stays a loop
   void partition(Axis axis);                  // own copies for the iterations where a guard is not provable
   void peel(Axis axis); // one copy per iteration, only where a guard on it is not provable

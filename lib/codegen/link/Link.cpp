@@ -63,7 +63,7 @@ Result<std::string> besides(const std::string &path) {
 Status moveTo(const std::string &from, const std::string &to) {
   auto code = llvm::sys::fs::rename(from, to);
   if (!code) return {};
-  llvm::sys::fs::remove(from);
+  [[maybe_unused]] std::error_code ignored = llvm::sys::fs::remove(from);
   return failed("cannot write " + to + ": " + code.message());
 }
 

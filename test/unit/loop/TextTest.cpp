@@ -1,6 +1,7 @@
 #include "RandomLoops.h"
 
 #include "planish/loop/Passes.h"
+#include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
 #include "planish/loop/Verify.h"
 
@@ -86,6 +87,31 @@ func @host(%a: f32[4] constant, %b: f32[4], %q: u8[H,W*4] strides(W*8,2), %i: i3
         "launch @callee(%a, %b; ((H - (W - 1)) mod 4)*2 + 1) tasks 1"})
     EXPECT_NE(printed.find(line), std::string::npos) << line << "\nin\n" << printed;
   for (size_t i = 0; i < (*first).size(); ++i) EXPECT_TRUE(equivalent(*(*first)[i], *(*second)[i]));
+}
+
+TEST(Text, SizesThatTheBodyComputes) {
+  const std::string text = R"(func @f(%x: f32[H,s*2], %d: i64[2]; let H within 1..64, let s) {
+  let H = %d[0] within 1..64
+  let s = H div 2
+  %x[H - 1, s] = 1.0
+}
+)";
+  auto first = parse(text);
+  ASSERT_TRUE(first) << first.error().text;
+  const Function &f = *first->front();
+  EXPECT_EQ(print(f), text);
+  EXPECT_TRUE(f.scalars.empty());
+  EXPECT_EQ(laterSizes(f).size(), 2u);
+  EXPECT_EQ(laterSizes(f)[1]->upper, 32);
+  EXPECT_TRUE(verify(f));
+  EXPECT_TRUE(equivalent(f, *parse(text)->front()));
+
+  auto early = parse("func @f(%x: f32[H], %d: i64[1]; let H) { %x[0] = 1.0 let H = %d[0] %x[1] = 1.0 }");
+  ASSERT_TRUE(early) << early.error().text;
+  Status status = verify(*early->front());
+  ASSERT_FALSE(status);
+  EXPECT_NE(status.error().text.find("'%x' is used before its size 'H' is known"), std::string::npos)
+      << status.error().text;
 }
 
 TEST(Text, NamesAreUniqueAndReadable) {
