@@ -123,6 +123,8 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                                     {"a", artifact::LibraryKind::Static},
                                     {"both", artifact::LibraryKind::Both}},
                                    "kind of library (default: so)");
+  app.add_option("--tuning", o.tuning, "tuning database to take the kernels' knobs from")
+      ->option_text("DB.jsonl");
   addChoice<driver::Emit>(app, "--emit", o.emit,
                           {{"graph", driver::Emit::Graph},
                            {"loop", driver::Emit::Loop},

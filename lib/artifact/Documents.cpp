@@ -58,6 +58,10 @@ std::string commentText(const std::string &text) {
   return r;
 }
 
+json::Object hashed(const Provenance::File &file) {
+  return json::Object{{"file", json::fixUTF8(file.name)}, {"sha256", file.sha256}};
+}
+
 std::string runtimeHash() {
   return sha256(std::as_bytes(std::span(kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size)));
 }
@@ -66,7 +70,7 @@ std::string runtimeHash() {
 
 std::string buildIdOf(const Program &program, const Target &target, const Provenance &provenance) {
   std::string all = std::string(kVersion) + " " + kLlvmVersion + " " + runtimeHash() + "\n" +
-                    provenance.modelHash + "\n" + target.name + " " + target.cpu;
+                    provenance.model.sha256 + "\n" + target.name + " " + target.cpu;
   for (const std::string &f : target.features) all += " " + f;
   all += "\n" + loop::print(program);
   for (const loop::ConstantData &c : program.constants) all += hexOf(hash64(*c.bytes));
@@ -138,20 +142,21 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
   json::Array layers;
   for (const loop::LaunchInfo &l : p.launches)
     layers.push_back(json::Object{{"kernel", l.kernel}, {"nodes", stringsOf(l.nodes)}});
-  return pretty(json::Object{
+  json::Object manifest{
       {"name", p.name},
       {"build", buildId},
       {"compiler", json::Object{{"version", kVersion}, {"llvm", kLlvmVersion}, {"runtime", runtimeHash()}}},
       {"target", target.name},
       {"header", p.name + ".h"},
-      {"model",
-       json::Object{{"file", json::fixUTF8(provenance.modelFile)}, {"sha256", provenance.modelHash}}},
+      {"model", hashed(provenance.model)},
       {"inputs", portsOf(p.inputs)},
       {"outputs", portsOf(p.outputs)},
       {"memory", json::Object{{"arena", p.arenaBytes}, {"weights", files.weightsBytes}}},
       {"libraries", std::move(libraries)},
       {"layers", std::move(layers)},
-  });
+  };
+  if (provenance.tuning) manifest["tuning"] = hashed(*provenance.tuning);
+  return pretty(std::move(manifest));
 }
 
 std::vector<std::string> filesOfManifest(const std::string &text) {
@@ -182,6 +187,8 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
     launches.push_back(json::Object{{"kernel", l.kernel},
                                     {"template", std::string(l.templateName)},
                                     {"config", l.config},
+                                    {"key", l.key},
+                                    {"tuned", l.tuned},
                                     {"nodes", stringsOf(l.nodes)},
                                     {"flops", l.flops},
                                     {"bytes", l.bytes}});

@@ -12,6 +12,8 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <optional>
+#include <set>
 
 namespace planish::driver {
 
@@ -55,6 +57,8 @@ Result<std::string> libraryName(const Options &o) {
   return r.empty() || !letter(r[0]) || r == kTaken ? "m_" + r : r;
 }
 
+std::string fileName(const std::string &path) { return std::filesystem::path(path).filename().string(); }
+
 Result<std::string> hashOfFile(const std::string &path) {
   std::ifstream in(path, std::ios::binary);
   if (!in) return badInput("cannot read '" + path + "'");
@@ -72,6 +76,26 @@ Result<Graph> transformed(Graph g, const Options &o, Artifact &art) {
   options.dumpDir = o.dumpDir;
   options.print = [&](std::string_view text) { art.text += text; };
   return transform::runPasses(std::move(g), transform::passes(), options);
+}
+
+/// The tuning database of the options, if they name one.
+Result<std::optional<schedule::TuningDatabase>> tuningOf(const Options &o) {
+  if (o.tuning.empty()) return std::optional<schedule::TuningDatabase>();
+  PLANISH_ASSIGN(auto db, schedule::TuningDatabase::read(o.tuning));
+  return std::optional(std::move(db));
+}
+
+/// How much of the program the database decided.
+std::string tuningNote(const Program &p, const schedule::TuningDatabase &db, const Options &o,
+                       const Target &target) {
+  std::set<std::string_view> tuned;
+  for (const loop::LaunchInfo &l : p.launches)
+    if (l.tuned) tuned.insert(l.kernel);
+  std::string r = std::to_string(tuned.size()) + " of " + std::to_string(p.kernels.size()) +
+                  " kernels are tuned by '" + fileName(o.tuning) + "'";
+  if (size_t n = db.sizeFor(target.name); n == 0 && db.size() > 0)
+    r += ", whose records are all for other targets than " + target.name;
+  return r;
 }
 
 /// The form that --emit asks for, of a program for a target.
@@ -103,6 +127,7 @@ Result<Artifact> compile(const Options &o) {
   PLANISH_ASSIGN(Target target, parseTarget(o.target));
   PLANISH_ASSIGN(art.name, libraryName(o));
   if (o.emit == Emit::Nothing && o.stopAfter.empty()) PLANISH_TRY(artifact::checkOutput(o.output));
+  PLANISH_ASSIGN(std::optional<schedule::TuningDatabase> tuning, tuningOf(o));
   art.target = target.name;
 
   PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
@@ -117,7 +142,8 @@ Result<Artifact> compile(const Options &o) {
   }
 
   lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
-  PLANISH_ASSIGN(Program program, lower::lower(graph, target, {art.name, mode}));
+  PLANISH_ASSIGN(Program program, lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr}));
+  if (tuning) art.notes.push_back(tuningNote(program, *tuning, o, target));
   clock.lap("lower");
 
   if (o.emit != Emit::Nothing) {
@@ -128,7 +154,8 @@ Result<Artifact> compile(const Options &o) {
   if (target.device != DeviceKind::Cpu)
     return unsupported("target '" + target.name + "' has no library form; use --emit opencl");
   PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
-  artifact::Provenance from{std::filesystem::path(o.model).filename().string(), modelHash, model.notes};
+  artifact::Provenance from{{fileName(o.model), modelHash}, art.notes, {}};
+  if (tuning) from.tuning = {fileName(o.tuning), tuning->sha256()};
   PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from));
   clock.lap("code");
 
@@ -139,6 +166,13 @@ Result<Artifact> compile(const Options &o) {
   art.libraryBytes = files.libraryBytes;
   clock.lap("write");
   return art;
+}
+
+Result<std::vector<lower::Computation>> computationsOf(const Options &o) {
+  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
+  Artifact texts;
+  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, texts));
+  return lower::computationsOf(graph);
 }
 
 } // namespace planish::driver

@@ -12,6 +12,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace planish::lower {
 
@@ -106,17 +107,17 @@ std::string textOf(const schedule::Config &config) {
 
 } // namespace
 
-Result<LoweredStep> KernelSet::lower(const Step &step) {
+StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &storage) {
   // Operands in the same place are one parameter: the buffers of a function never alias.
-  std::vector<std::pair<Operand, Buffer>> distinct;
+  StepCompute r;
   auto bufferFor = [&](const Operand &o, const std::string &name) {
-    for (auto &[other, b] : distinct)
+    for (auto &[other, b] : r.operands)
       if (other.type.shape == o.type.shape && samePlace(other.place, o.place, o.type.shape)) return b;
     loop::Scope scope = storage.roots[size_t(o.place.root)].region == loop::Region::Constant
                             ? loop::Scope::Constant
                             : loop::Scope::Global;
     Buffer b = loop::buffer(name, o.type.dtype, extents(o.type.shape), o.place.view.strides, scope);
-    distinct.push_back({o, b});
+    r.operands.push_back({o, b});
     return b;
   };
   std::vector<Buffer> in;
@@ -127,25 +128,42 @@ Result<LoweredStep> KernelSet::lower(const Step &step) {
     if (auto value = soleElement(g[step.in[i]->value])) sole[in.back().get()] = *value;
   }
   Buffer out = bufferFor(step.out, "y");
-  const graph::Node &node = g[step.node];
-  Compute compute = step.copy ? copyOf(in[0], out) : graph::computeOf(node, g, in, out);
-  inlineSoleElements(compute, sole);
+  r.compute = step.copy ? copyOf(in[0], out) : graph::computeOf(g[step.node], g, in, out);
+  inlineSoleElements(r.compute, sole);
+  return r;
+}
 
+ScheduledFunction scheduledFunction(Compute compute, const Target &target, const schedule::Config &config) {
+  double flops = flopsOf(compute), bytes = 0;
+  for (const Buffer &b : compute.params) {
+    double elements = 1;
+    for (const Expr &d : b->shape) elements *= double(loop::rangeOf(d).hi);
+    bytes += elements * byteSize(b->dtype);
+  }
+  schedule::Scheduled made = schedule::schedule(std::move(compute), target, config);
+  loop::Function f = std::move(made.lowered.function);
+  if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
+  f = loop::legalize(loop::unroll(loop::vectorize(f)), loop::Legal{target.fma, target.fma});
+  return {std::move(f), std::move(made.lowered.packings), made.templateName, std::move(made.config)};
+}
+
+Result<LoweredStep> KernelSet::lower(const Step &step) {
+  auto [compute, operands] = computeOf(step, g, storage);
   LoweredStep r;
   const std::vector<Buffer> params = compute.params;
   r.info.flops = flopsOf(compute);
-  const Shared &s = shared(compute, compute.name);
-  r.kernel = s.function;
-  r.tasks = s.tasks;
+  PLANISH_ASSIGN(const Shared *s, shared(std::move(compute)));
+  r.kernel = s->function;
+  r.tasks = s->tasks;
   for (size_t i = 0; i < params.size(); ++i) {
-    auto it = std::find_if(distinct.begin(), distinct.end(), [&](auto &d) { return d.second == params[i]; });
-    PLANISH_CHECK(it != distinct.end(), "a kernel parameter that is no operand");
+    auto it = std::ranges::find(operands, params[i], [](auto &o) { return o.second; });
+    PLANISH_CHECK(it != operands.end(), "a kernel parameter that is no operand");
     const Operand &o = it->first;
     Argument a;
-    a.parameter = s.function->params[i];
+    a.parameter = s->function->params[i];
     if (storage.roots[size_t(o.place.root)].region == loop::Region::Constant) {
-      auto packing = s.packings.find(int(i));
-      bindConstant(a, o, packing == s.packings.end() ? nullptr : &packing->second);
+      auto packing = s->packings.find(int(i));
+      bindConstant(a, o, packing == s->packings.end() ? nullptr : &packing->second);
       r.info.bytes += double(constants[size_t(a.constant)].bytes->size());
     } else {
       a.operand = o;
@@ -156,44 +174,44 @@ Result<LoweredStep> KernelSet::lower(const Step &step) {
     r.arguments.push_back(std::move(a));
   }
   r.info.kernel = r.kernel->name;
-  r.info.templateName = s.templateName;
-  r.info.config = s.config;
-  r.info.nodes = node.loc.onnxNodes;
+  r.info.templateName = s->templateName;
+  r.info.config = s->config;
+  r.info.key = s->key;
+  r.info.tuned = s->tuned;
+  r.info.nodes = g[step.node].loc.onnxNodes;
   return r;
 }
 
-const KernelSet::Shared &KernelSet::shared(Compute compute, const std::string &stem) {
-  compute.name = "kernel";
+Result<const KernelSet::Shared *> KernelSet::shared(Compute compute) {
+  std::string stem = std::exchange(compute.name, "kernel");
   loop::Function plain = loop::definition(compute);
   std::string key = loop::print(plain);
-  if (auto it = byText.find(key); it != byText.end()) return it->second;
+  if (auto it = byText.find(key); it != byText.end()) return &it->second;
 
   Shared s;
   loop::Function f;
-  if (mode == Mode::Reference) {
-    f = std::move(plain);
+  if (options.mode == Mode::Reference) {
+    f = loop::legalize(plain, loop::Legal{target.fma, target.fma});
     s.templateName = "reference";
   } else {
-    double flops = flopsOf(compute), bytes = 0;
-    for (const Buffer &b : compute.params) {
-      double elements = 1;
-      for (const Expr &d : b->shape) elements *= double(loop::rangeOf(d).hi);
-      bytes += elements * byteSize(b->dtype);
+    schedule::Config config;
+    s.key = schedule::keyOf(compute);
+    const schedule::TuningDatabase *db = options.tuning;
+    if (const auto *entry = db ? db->find(s.key, target.name) : nullptr) {
+      PLANISH_ASSIGN(config, schedule::knobsFor(compute, target, *entry));
+      s.tuned = true;
     }
-    schedule::Scheduled scheduled = schedule::schedule(std::move(compute), target);
-    f = std::move(scheduled.lowered.function);
-    if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
-    f = loop::unroll(loop::vectorize(f));
-    for (auto &p : scheduled.lowered.packings) s.packings.emplace(p.param, std::move(p.function));
+    ScheduledFunction scheduled = scheduledFunction(std::move(compute), target, config);
+    f = std::move(scheduled.function);
+    for (auto &p : scheduled.packings) s.packings.emplace(p.param, std::move(p.function));
     s.templateName = scheduled.templateName;
     s.config = textOf(scheduled.config);
   }
-  f = loop::legalize(f, loop::Legal{target.fma, target.fma});
-  f.name = program + "_k" + std::to_string(made.size()) + "_" + stem;
+  f.name = options.name + "_k" + std::to_string(made.size()) + "_" + stem;
   s.tasks = loop::taskCount(f);
   s.function = std::make_shared<const loop::Function>(std::move(f));
   made.push_back(s.function);
-  return byText.emplace(std::move(key), std::move(s)).first->second;
+  return &byText.emplace(std::move(key), std::move(s)).first->second;
 }
 
 void KernelSet::bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing) {

@@ -27,12 +27,19 @@ struct LoweredStep {
   loop::LaunchInfo info;
 };
 
+/// What a step computes, over buffers that stand for its operands.
+struct StepCompute {
+  loop::Compute compute;
+  std::vector<std::pair<Operand, loop::Buffer>> operands;  // in different places
+};
+StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &storage);
+
 /// Makes kernels step by step and keeps what they share.
 class KernelSet {
 public:
   KernelSet(const graph::Graph &graph, const Target &target, const LowerOptions &options,
             const Storage &storage)
-      : g(graph), target(target), mode(options.mode), program(options.name), storage(storage) {}
+      : g(graph), target(target), options(options), storage(storage) {}
 
   Result<LoweredStep> lower(const Step &step);
   std::vector<loop::FunctionRef> kernels() const { return made; }
@@ -43,18 +50,18 @@ private:
     loop::FunctionRef function;
     std::map<int, loop::Function> packings;  // by parameter
     std::string_view templateName;
-    std::string config;
+    std::string config, key;
+    bool tuned = false;
     loop::Expr tasks;
   };
-  const Shared &shared(loop::Compute compute, const std::string &stem);
+  Result<const Shared *> shared(loop::Compute compute);
   /// Fills in where the kernel finds this part of a constant, packed if it wants that.
   void bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing);
   int64_t addConstant(std::string name, graph::Bytes bytes);
 
   const graph::Graph &g;
   const Target &target;
-  Mode mode;
-  std::string program;  // prefix of every symbol, so that models link into one program
+  const LowerOptions &options; // its name is the prefix of every symbol, so that models link into one program
   const Storage &storage;
   std::map<std::string, Shared> byText;
   std::vector<loop::FunctionRef> made;

@@ -188,4 +188,17 @@ Result<Program> lower(const Graph &g, const Target &target, const LowerOptions &
   return p;
 }
 
+Result<std::vector<Computation>> computationsOf(const Graph &g) {
+  PLANISH_ASSIGN(Storage storage, planStorage(g));
+  std::vector<Computation> r;
+  std::map<std::string, size_t> known;
+  for (const Step &step : storage.steps) {
+    loop::Compute compute = computeOf(step, g, storage).compute;
+    auto [it, fresh] = known.try_emplace(schedule::keyOf(compute), r.size());
+    if (fresh) r.push_back({std::move(compute), 0, g[step.node].loc.onnxNodes});
+    ++r[it->second].launches;
+  }
+  return r;
+}
+
 } // namespace planish::lower

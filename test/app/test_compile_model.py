@@ -27,7 +27,7 @@ def test_help_is_one_page_and_lists_every_flag(compile_model):
     page = compile_model("--help").stdout
     assert page.count("\n") <= 50 and all(len(line) <= 110 for line in page.splitlines())
     for flag in ("--output", "--target", "--shape", "--max-shape", "--name", "--lib a|both|so", "--emit", "--print-after",
-                 "--stop-after", "--dump-dir", "--json", "--list-targets", "--list-passes", "--version"):
+                 "--stop-after", "--dump-dir", "--tuning", "--json", "--list-targets", "--list-passes", "--version"):
         assert flag in page, flag
 
 

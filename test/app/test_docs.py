@@ -46,6 +46,7 @@ def folder(tmp_path):
     numpy.save(tmp_path / "image.npy", images[0])
     numpy.save(tmp_path / "other.npy", images[1])
     numpy.savez(tmp_path / "inputs.npz", image=images[0])
+    (tmp_path / "db.jsonl").touch()
     return tmp_path
 
 

@@ -6,6 +6,7 @@
 #include "planish/support/Result.h"
 #include "planish/target/Target.h"
 
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,9 +16,13 @@ enum class LibraryKind : uint8_t { Shared, Static, Both };
 
 /// What the manifest says about where a build came from.
 struct Provenance {
-  std::string modelFile;           // file name without folder
-  std::string modelHash;           // SHA-256 of the model file
+  struct File {
+    std::string name;  // without folder
+    std::string sha256;
+  };
+  File model;
   std::vector<std::string> notes;  // what the tools told the user
+  std::optional<File> tuning;      // the database that chose knobs
 };
 
 /// The files, by name, in memory: nothing is on disk before all of them are there.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planish/artifact/Artifact.h"
+#include "planish/lower/Lower.h"
 #include "planish/support/Result.h"
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct Options {
   std::map<std::string, std::vector<int64_t>> shapes; // sizes of inputs
   std::map<std::string, std::vector<int64_t>> maxShapes; // bounds of inputs; free dimensions stay symbols
   artifact::LibraryKind library = artifact::LibraryKind::Shared;
+  std::string tuning; // path of a tuning database (schedule/Tuning.h) to take knobs from; may be empty
   Emit emit = Emit::Nothing;
   std::string printAfter; // graph pass whose result goes to `text`
   std::string stopAfter; // last graph pass to run
@@ -45,5 +47,8 @@ struct Artifact {
 
 /// ONNX file -> directory with library, header, manifest and report.
 Result<Artifact> compile(const Options &options);
+
+/// The first half alone: what compile() would schedule for the same options, each distinct computation once.
+Result<std::vector<lower::Computation>> computationsOf(const Options &options);
 
 } // namespace planish::driver

@@ -46,6 +46,8 @@ struct LaunchInfo {
   std::string kernel;              // function name
   std::string_view templateName;
   std::string config;              // "pixels=7 vectors=2"
+  std::string key;                 // what tuning databases call the computation
+  bool tuned = false;              // one of them chose the knobs
   std::vector<std::string> nodes;  // the user's ONNX nodes
   double flops = 0, bytes = 0;     // at the bound of symbolic sizes
 };

@@ -4,10 +4,12 @@
 
 #include "planish/graph/Graph.h"
 #include "planish/loop/Program.h"
+#include "planish/schedule/Tuning.h"
 #include "planish/support/Result.h"
 #include "planish/target/Target.h"
 
 #include <string>
+#include <vector>
 
 namespace planish::lower {
 
@@ -19,10 +21,31 @@ enum class Mode : uint8_t {
 struct LowerOptions {
   std::string name = "model";
   Mode mode = Mode::Scheduled;
+  const schedule::TuningDatabase *tuning = nullptr;  // knobs that replace the templates' own
 };
 
 /// The graph's symbols become scalars of the host function; memory is planned for their bounds.
 /// Fails where the arena or a tensor would not fit a 46-bit address space.
 Result<loop::Program> lower(const graph::Graph &g, const Target &target, const LowerOptions &options);
+
+/// A computation of a program as it stands before scheduling, each distinct one once.
+struct Computation {
+  loop::Compute compute;
+  int64_t launches = 0;
+  std::vector<std::string> nodes;  // the user's ONNX nodes of the first launch
+};
+/// What lower() would schedule, in order of first launch.
+Result<std::vector<Computation>> computationsOf(const graph::Graph &g);
+
+/// A computation as the function that runs it.
+struct ScheduledFunction {
+  loop::Function function;  // after all loop passes
+  std::vector<schedule::Kernel::Packing> packings;
+  std::string_view templateName;
+  schedule::Config config;  // every knob
+};
+/// `config` replaces the template's own choices where it names a knob.
+ScheduledFunction scheduledFunction(loop::Compute compute, const Target &target,
+                                    const schedule::Config &config = {});
 
 } // namespace planish::lower
