@@ -1,62 +1,143 @@
-"""Latency of compiled models next to other engines: one interleaved run per model and thread count.
+"""Latency and memory of whole networks next to other engines, all taking turns in one run.
 
-    bench/models.py [NAME ...] [--engines ort,planish] [--threads 1,2] [--rounds 9] [--json OUT]
+    ./dev bench models [NAME|FILE.onnx ...] [--engines A,B] [--threads 1,2] [--rounds 15] [--json OUT]
 
-Networks and the harness that takes turns between engines are not part of the project: they are looked
-for in ../shared (or $PLANISH_SHARED). Every model is compiled for the sizes of its golden input.
+Every engine runs in a process of its own on the first cores, one turn after the other, for many rounds; a figure is
+the median of its turns' medians, a ratio the median of the rounds' ratios. Outputs are held against ONNX Runtime
+without optimizations; an engine that computes something else is marked with ! and is nobody's rival. `trip` is the
+round trip between the first two cores in ns: two-thread figures compare only where it is alike. OpenVINO's default
+may compute in bf16 and is left out of the ratio. With --json, networks that the file has already are replaced there
+and the others stay; report.py makes docs/benchmarks.md from such a file.
 """
 import argparse
-import importlib.util
-import os
+import json
 import pathlib
-import subprocess
+import shutil
 import sys
 import tempfile
 
-import numpy as np
+from harness import machine, measure, models, summary
+from harness.engines import ENGINES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-SHARED = pathlib.Path(os.environ.get("PLANISH_SHARED", ROOT.parent / "shared"))
-NAMES = """mnist_12 ultraface_rfb_320 yolox_nano nanodet_m_416 fastestdet_352 mtcnn_pnet mtcnn_rnet mtcnn_onet
-ppocrv2_det ppocrv2_cls osnet_x0_25 pcb_cnn_fp32 sinet_portrait super_resolution_x3 plate_rec""".split()
 
 
-def golden_feeds(name):
-    spec = importlib.util.spec_from_file_location("golden", SHARED / "models" / "golden.py")
-    golden = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(golden)
-    return golden.load(name)[0]
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("names", nargs="*", metavar="NAME", help="networks (default: all), or .onnx files")
+    parser.add_argument("--engines", default=",".join(ENGINES), help="default: %(default)s")
+    parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--rounds", type=int, default=measure.Pace.rounds)
+    parser.add_argument("--seconds", type=float, default=measure.Pace.seconds, help="of an engine's turn")
+    parser.add_argument("--target", default="cpu", help="what Planish compiles for")
+    parser.add_argument("--json", type=pathlib.Path, help="write the result here, too")
+    parser.add_argument("--work", type=pathlib.Path, default=ROOT / "build" / "bench", help="for files that are made")
+    parser.add_argument("--compiled", action="store_true", help="use what an earlier run compiled into --work")
+    parser.add_argument("--list", action="store_true", help="print the names of the networks and stop")
+    options = parser.parse_args()
+    options.engines = options.engines.split(",")
+    if unknown := set(options.engines) - set(ENGINES):
+        parser.error(f"no engine {', '.join(sorted(unknown))}; there are {', '.join(ENGINES)}")
+    try:
+        options.threads = [int(count) for count in options.threads.split(",")]
+    except ValueError:
+        parser.error(f"--threads takes numbers like 1,2, not '{options.threads}'")
+    return options
+
+
+def reference_of(case, folder):
+    """The outputs to agree with, which are kept; None, and a word about it, where there are none."""
+    kept = case.folder / "reference.npz"
+    if not kept.exists():
+        outputs = measure.outputs_of("reference", case, folder, kept)
+        if not isinstance(outputs, dict):
+            print(f"{case.name}: nothing to compare with: {outputs}", flush=True)
+            return None
+    return measure.read_outputs(kept)
+
+
+def golden_error(case, folder):
+    """The largest error against the expected outputs of a trained network, relative to each output's maximum."""
+    known = models.expected(case)
+    outputs = measure.outputs_of("planish", case, folder) if known else None
+    if not isinstance(outputs, dict):
+        return None
+    golden, wanted = known
+    return max(error / (scale + 1e-12) for error, scale in golden.check(wanted, outputs).values())
+
+
+def run_case(case, options, engines, folder):
+    """The record of one network, its rows printed as they come."""
+    kept = case.folder / "compile.json"
+    if options.compiled and kept.exists() and case.compiled.exists():
+        compiled = json.loads(kept.read_text())
+    else:
+        shutil.rmtree(case.compiled, ignore_errors=True)
+        compiled = models.compile_case(case, options.target)
+        kept.write_text(json.dumps(compiled))
+    record = {"name": case.name, "source": case.source, "date": machine.today(),
+              "inputs": {name: list(value.shape) for name, value in case.feeds.items()}, "compile": compiled, "runs": []}
+    able = [name for name in engines if name != "planish" or "error" not in compiled]
+    if "error" in compiled:
+        print(f"{case.name}: {compiled['error']}", flush=True)
+    else:
+        record["golden_error"] = golden_error(case, folder)
+    reference = reference_of(case, folder)
+    pace = measure.Pace(options.rounds, options.seconds)
+    for threads in options.threads:
+        before = machine.probe(0.5)
+        figures = measure.measure(case, able, threads, pace, reference, folder)
+        after = machine.probe(0.5)
+        trips = [probe["round_trip_ns"] for probe in (before, after) if probe["round_trip_ns"]]
+        peaks = [probe["f32"].get(str(threads), 0) for probe in (before, after)]
+        run = {"threads": threads, "round_trip_ns": max(trips, default=None), "peak_gflops": max(peaks),
+               "engines": figures}
+        record["runs"].append(run)
+        print(summary.line(record, run, options.engines), flush=True)
+        for engine, figure in figures.items():
+            if "error" in figure:
+                print(f"    {engine}: {figure['error'][:160]}", flush=True)
+    return record
+
+
+def merged(path, result):
+    """`result` with the networks of the file that it does not have."""
+    if path.exists():
+        done = {model["name"] for model in result["models"]}
+        result["models"] += [model for model in json.loads(path.read_text())["models"] if model["name"] not in done]
+    order = {name: i for i, name in enumerate(models.NAMES)}
+    result["models"].sort(key=lambda model: order.get(model["name"], len(order)))
+    return result
 
 
 def main():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("names", nargs="*", help="models (default: all fp32 networks)")
-    parser.add_argument("--engines", default="ort,planish")
-    parser.add_argument("--threads", default="1,2")
-    parser.add_argument("--rounds", default="9")
-    parser.add_argument("--package", default=str(ROOT / "build" / "release" / "python"))
-    parser.add_argument("--json")
-    options = parser.parse_args()
-    harness = SHARED / "bench" / "peers.py"
-    if not harness.exists():
-        print(f"skipped: no {harness}")
+    options = parse()
+    if options.list:
+        print("\n".join(models.NAMES))
         return 0
-    sys.path.insert(0, options.package)
-    import planish
-
+    versions, missing = machine.versions(options.engines)
+    for engine, why in missing.items():
+        print(f"{engine}: skipped, {why}")
+    engines = [name for name in options.engines if name in versions]
+    result = {"date": machine.today(), "machine": machine.describe(), "versions": versions,
+              "settings": {"rounds": options.rounds, "seconds": options.seconds, "target": options.target}, "models": []}
+    print(summary.heading(options.engines), flush=True)
+    options.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
-        files = []
-        for name in options.names or NAMES:
-            feeds = golden_feeds(name)
-            model = SHARED / "models" / f"{name}.onnx"
-            np.savez(os.path.join(folder, name + ".npz"), **feeds)
-            planish.compile(str(model), out=os.path.join(folder, name), shapes={k: list(v.shape) for k, v in feeds.items()})
-            files.append(str(model))
-        command = [sys.executable, str(harness), *files, "--engines", options.engines, "--threads", options.threads,
-                   "--rounds", options.rounds, "--feeds", folder, "--planish", folder]
-        if options.json:
-            command += ["--json", options.json]
-        return subprocess.call(command, env={**os.environ, "PLANISH_PYTHONPATH": options.package})
+        for name in options.names or models.NAMES:
+            try:
+                case = models.find(name, options.work)
+            except models.Absent as reason:
+                print(f"{name}: skipped, {reason}", flush=True)
+                continue
+            result["models"].append(run_case(case, options, engines, pathlib.Path(folder)))
+    if options.json:
+        result = merged(options.json, result)
+        options.json.parent.mkdir(parents=True, exist_ok=True)
+        options.json.write_text(json.dumps(result, indent=1) + "\n")
+    for text in summary.closing(result):
+        print(text)
+    return 0
 
 
 if __name__ == "__main__":
