@@ -3,7 +3,7 @@
 //   functions = { "func" "@"name "(" [buffer {"," buffer}] [";" scalar {"," scalar}] ")" body }
 //   buffer    = "%"name ":" dtype "[" sizes "]" ["strides" "(" sizes ")"] ["constant"|"packed"|"register"]
 //   scalar    = name ":" "i64" ["in" lo ".." hi]                    both ends inclusive
-//             | "let" name [within]                                 sizes above mention it, a let below binds it
+//             | "let" name [within]                                 mentioned by sizes, bound in the body
 //   body      = "{" {stmt} "}"
 //   stmt      = "for" axis {"," axis} body                          a perfect nest on one line
 //             | "while" expr body | "if" expr body | "alloc" buffer body
