@@ -16,7 +16,7 @@ import shutil
 import sys
 import tempfile
 
-from harness import machine, measure, models, summary
+from harness import layers, machine, measure, models, summary
 from harness.engines import ENGINES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -93,6 +93,8 @@ def run_case(case, options, engines, folder):
         run = {"threads": threads, "round_trip_ns": max(trips, default=None), "peak_gflops": max(peaks),
                "engines": figures}
         record["runs"].append(run)
+        if threads == 1 and "error" not in compiled:
+            record["layers"] = layers.slowest(case, run["peak_gflops"])
         print(summary.line(record, run, options.engines), flush=True)
         for engine, figure in figures.items():
             if "error" in figure:

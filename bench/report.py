@@ -124,6 +124,23 @@ def compiling(result):
                       "error, expected"], rows)
 
 
+def slowest_layers(result):
+    """Three of each network, with one thread."""
+    rows = []
+    for model in result["models"]:
+        for layer in model.get("layers", []):
+            first = layer["nodes"].split(", ")[0]
+            rows.append([model["name"], f"`{first}`", layer["schedule"].split(" ")[0], f"{layer['us'] / 1e3:.3f}",
+                         f"{100 * layer['share']:.0f}", f"{layer['gflops']:.0f}", summary.cell(layer["of_peak"], ".0f")])
+    if not rows:
+        return
+    yield "## The slowest layers"
+    yield ""
+    yield "Three of each network with one thread, named by the first ONNX node they compute."
+    yield ""
+    yield from table(["network", "layer", "template", "ms", "% of the time", "GFLOP/s", "% of peak"], rows)
+
+
 def failures(result):
     """What an engine said instead of a figure, each once."""
     lines = {}
@@ -167,7 +184,7 @@ def page(result):
         "times with it.", ""]
     for threads in summary.thread_counts(result):
         lines += latency(result, threads)
-    for part in (scaling, memory, compiling, failures):
+    for part in (scaling, memory, compiling, slowest_layers, failures):
         lines += part(result)
     return "\n".join(lines).rstrip() + "\n"
 
