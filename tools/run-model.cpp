@@ -1,4 +1,5 @@
 // run-model: runs a compiled model, times it, and compares or fingerprints what it gives.
+#include "run/Profile.h"
 #include "run/Reports.h"
 
 #include "planish/support/Version.h"
@@ -8,6 +9,7 @@
 
 #include <cstdio>
 #include <exception>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 
@@ -19,7 +21,7 @@ enum class Digest { None, Outputs, Layers };
 struct Options {
   std::string directory;
   std::vector<std::string> inputs;
-  std::string output, reference, profile, digest;
+  std::string output, reference, profile, machine, digest;
   Tolerance tolerance;
   int threads = 0;
   bool benchmark = false, json = false;
@@ -29,8 +31,6 @@ struct Options {
     return digest.empty() ? Digest::None : digest == "layers" ? Digest::Layers : Digest::Outputs;
   }
 };
-
-constexpr int kProfiledRuns = 20;
 
 bool hasSuffix(const std::string &text, std::initializer_list<const char *> suffixes) {
   return std::any_of(suffixes.begin(), suffixes.end(), [&](const char *s) { return text.ends_with(s); });
@@ -70,9 +70,28 @@ Status writeText(const std::string &path, const std::string &text) {
   return {};
 }
 
-Status writeProfile(Session &session, const std::string &path) {
-  PLANISH_ASSIGN(const nlohmann::json table, profile(session, kProfiledRuns));
-  return writeText(path, hasSuffix(path, {"trace", "trace.json"}) ? traceOf(session).dump() : table.dump(1));
+/// The machine file that is given, else this machine's where there is one.
+Result<std::optional<Machine>> machineOf(const std::string &given, const std::string &path) {
+  if (given.empty() && !std::filesystem::exists(path)) {
+    std::cerr
+        << "note: there is no machine file: planish-peak writes one, and profiles then tell how much of the "
+           "machine's peak each launch reaches\n";
+    return std::optional<Machine>();
+  }
+  PLANISH_ASSIGN(Machine machine, readMachine(path));
+  if (machine.cpu != thisCpu())
+    std::cerr << "note: '" << path << "' is of another machine: " << machine.cpu << "\n";
+  return std::optional(std::move(machine));
+}
+
+Status profileRuns(Session &session, const Options &options, std::ostream &text) {
+  const std::string path = options.machine.empty() ? defaultMachineFile() : options.machine;
+  PLANISH_ASSIGN(const std::optional<Machine> machine, machineOf(options.machine, path));
+  PLANISH_ASSIGN(Profile found, profile(session, options.seconds));
+  if (machine) PLANISH_TRY(compareWithPeak(found, *machine, path));
+  text << tableOf(found);
+  const bool trace = hasSuffix(options.profile, {"trace", "trace.json"});
+  return writeText(options.profile, trace ? traceOf(found).dump() : jsonOf(found).dump(1));
 }
 
 /// Compares all outputs and reports each; a Mismatch names the first that fails.
@@ -167,7 +186,7 @@ Status runModel(const Options &options) {
   if (!layers.empty()) report["layers"] = layers;
   if (!options.output.empty()) PLANISH_TRY(writeNpz(options.output, outputs));
   if (options.benchmark) PLANISH_TRY(benchmarkRuns(session, options, text, report));
-  if (!options.profile.empty()) PLANISH_TRY(writeProfile(session, options.profile));
+  if (!options.profile.empty()) PLANISH_TRY(profileRuns(session, options, text));
   Status result;
   if (!options.reference.empty()) result = compareOutputs(outputs, options, text, report);
   if (options.json) std::cout << report.dump(1) << "\n";
@@ -197,13 +216,19 @@ void declare(CLI::App &app, Options &options) {
       ->capture_default_str()
       ->check(CLI::Range(0, PLANISH_MAX_THREADS));
   app.add_flag("--benchmark", options.benchmark, "Print median, min and p90 latency and runs per second");
-  app.add_option("--seconds", options.seconds, "How long to benchmark")
+  app.add_option("--seconds", options.seconds, "How long to benchmark, and how long to profile")
       ->capture_default_str()
       ->check(CLI::PositiveNumber);
-  app.add_option(
-         "--profile", options.profile,
-         "Write the time of each launch as JSON, or as a Chrome trace to a name that ends in 'trace'\n"
-         "or 'trace.json'")
+  CLI::Option *profile =
+      app.add_option(
+             "--profile", options.profile,
+             "Print the time of each launch, and write it as JSON, or as a Chrome trace to a name that\n"
+             "ends in 'trace' or 'trace.json'")
+          ->type_name("FILE");
+  app.add_option("--machine", options.machine,
+                 "The machine's peak, as planish-peak wrote it (default: planish/machine.json in\n"
+                 "$XDG_CACHE_HOME or ~/.cache, where there is one)")
+      ->needs(profile)
       ->type_name("FILE");
   app.add_flag(
          "--digest{outputs}", options.digest,

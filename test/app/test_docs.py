@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ["PLANISH_BIN"])
 PAGES = sorted(path.name for path in (ROOT / "docs").glob("*.md"))
-TOOLS = ("compile-model", "run-model", "planish-opt")
+TOOLS = ("compile-model", "run-model", "planish-opt", "planish-peak")
 
 missing_tools = pytest.mark.skipif(not all((BIN / tool).exists() for tool in TOOLS), reason="a tool is not built")
 

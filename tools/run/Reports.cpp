@@ -2,8 +2,6 @@
 
 #include "planish/support/Hash.h"
 
-#include <nlohmann/json.hpp>
-
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -12,13 +10,6 @@
 
 namespace planish::run {
 namespace {
-
-double quantile(std::vector<int64_t> times, double q) {
-  const auto at =
-      times.begin() + static_cast<std::ptrdiff_t>(std::llround(q * static_cast<double>(times.size() - 1)));
-  std::nth_element(times.begin(), at, times.end());
-  return static_cast<double>(*at);
-}
 
 /// A strided view as a dense array.
 Array denseCopy(const planish_view &view) {
@@ -49,6 +40,13 @@ std::string number(double value) {
 }
 
 } // namespace
+
+double quantile(std::vector<int64_t> times, double q) {
+  const auto at =
+      times.begin() + static_cast<std::ptrdiff_t>(std::llround(q * static_cast<double>(times.size() - 1)));
+  std::nth_element(times.begin(), at, times.end());
+  return static_cast<double>(*at);
+}
 
 std::string digestOf(const Array &array) { return sha256(array.bytes).substr(0, 16); }
 
@@ -126,65 +124,6 @@ Result<Latencies> benchmark(Session &session, double seconds) {
   } while (times.size() < 5 || total < seconds);
   return Latencies{static_cast<int>(times.size()), quantile(times, 0.5) * 1e-6, quantile(times, 0) * 1e-6,
                    quantile(times, 0.9) * 1e-6, static_cast<double>(times.size()) / total};
-}
-
-Result<nlohmann::json> profile(Session &session, int runs) {
-  const planish_model &model = session.model;
-  std::vector<std::vector<int64_t>> times(model.n_launches);
-  std::vector<int64_t> totals, counts(model.n_launches, 0);
-  PLANISH_TRY(session.run()); // warm-up
-  for (int run = 0; run < runs; ++run) {
-    PLANISH_ASSIGN(const int64_t total, session.run());
-    totals.push_back(total);
-    std::vector<int64_t> sums(model.n_launches, 0);
-    std::fill(counts.begin(), counts.end(), 0);
-    for (const Launch &launch : session.launches) {
-      sums[launch.index] += launch.end - launch.begin;
-      ++counts[launch.index];
-    }
-    for (size_t i = 0; i < sums.size(); ++i) times[i].push_back(sums[i]);
-  }
-  nlohmann::json launches = nlohmann::json::array();
-  for (uint32_t i = 0; i < model.n_launches; ++i) {
-    const planish_launch_info &info = model.launches[i];
-    const double median = quantile(times[i], 0.5), count = static_cast<double>(counts[i]);
-    const auto rate = [&](double amount) {
-      return median > 0 ? amount * count / median : 0;
-    }; // per ns = giga per s
-    launches.push_back({{"index", i},
-                        {"name", info.name},
-                        {"schedule", info.schedule},
-                        {"nodes", info.nodes},
-                        {"count", counts[i]},
-                        {"median_us", median * 1e-3},
-                        {"min_us", quantile(times[i], 0) * 1e-3},
-                        {"flops", info.flops},
-                        {"bytes", info.bytes},
-                        {"gflops_per_s", rate(info.flops)},
-                        {"gbytes_per_s", rate(info.bytes)}});
-  }
-  return nlohmann::json{{"model", model.name},
-                        {"target", model.target},
-                        {"build_id", model.build_id},
-                        {"threads", session.threads()},
-                        {"runs", runs},
-                        {"median_us", quantile(totals, 0.5) * 1e-3},
-                        {"launches", std::move(launches)}};
-}
-
-nlohmann::json traceOf(const Session &session) {
-  nlohmann::json events = nlohmann::json::array();
-  for (const Launch &launch : session.launches) {
-    const planish_launch_info &info = session.model.launches[launch.index];
-    events.push_back({{"name", info.nodes[0] ? info.nodes : info.name},
-                      {"ph", "X"},
-                      {"pid", 1},
-                      {"tid", 1},
-                      {"ts", static_cast<double>(launch.begin) * 1e-3},
-                      {"dur", static_cast<double>(launch.end - launch.begin) * 1e-3},
-                      {"args", {{"kernel", info.name}, {"schedule", info.schedule}, {"flops", info.flops}}}});
-  }
-  return {{"traceEvents", std::move(events)}, {"displayTimeUnit", "ms"}};
 }
 
 } // namespace planish::run

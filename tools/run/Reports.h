@@ -1,9 +1,7 @@
-// What run-model tells about runs: digests, comparisons, latencies, times per launch.
+// What run-model tells about runs: digests, comparisons, latencies.
 #pragma once
 
 #include "Session.h"
-
-#include <nlohmann/json_fwd.hpp>
 
 #include <map>
 #include <string>
@@ -35,6 +33,9 @@ struct Comparison {
 /// infinity. A NaN on either side fails.
 Comparison compare(const std::string &name, const Array &got, const Array &want, const Tolerance &tolerance);
 
+/// The q-quantile of a list that is not empty.
+double quantile(std::vector<int64_t> times, double q);
+
 struct Latencies {
   int runs = 0;
   double median = 0, minimum = 0, p90 = 0; ///< milliseconds
@@ -42,12 +43,5 @@ struct Latencies {
 };
 /// Runs for about `seconds` after a warm-up of a tenth of that, at least five times.
 Result<Latencies> benchmark(Session &session, double seconds);
-
-/// Time per launch over `runs` runs: the median of what each launch takes in a run, all its repetitions
-/// together.
-Result<nlohmann::json> profile(Session &session, int runs);
-
-/// The last run as a Chrome trace (ui.perfetto.dev, chrome://tracing).
-nlohmann::json traceOf(const Session &session);
 
 } // namespace planish::run

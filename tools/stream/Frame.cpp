@@ -1,7 +1,7 @@
 #include "Frame.h"
 
-#include "JsonFields.h"
 #include "run/Array.h"
+#include "run/JsonFields.h"
 
 #include <cmath>
 #include <filesystem>
@@ -9,6 +9,10 @@
 
 namespace planish::stream {
 namespace {
+
+using run::JsonComplaint;
+using run::JsonFields;
+using run::Word;
 
 constexpr int kLargestSide = 16384;
 constexpr float kLargestNumber = 1e6F;
@@ -177,15 +181,8 @@ std::string FrameSpec::labelOf(int classId) const {
 }
 
 Result<FrameSpec> parseFrame(const std::string &text, const std::string &path) {
-  nlohmann::json document;
-  try {
-    document = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception &error) {
-    const std::string what = error.what();
-    const size_t begin = what.find("] ");
-    return badInput("'" + path + "': " + (begin == std::string::npos ? what : what.substr(begin + 2)));
-  }
-  JsonComplaint complaint{path, {}};
+  PLANISH_ASSIGN(const nlohmann::json document, run::parseJson(text, path));
+  JsonComplaint complaint{path, "docs/frame.md", {}};
   JsonFields top(&document, "$", complaint);
   FrameSpec spec;
   spec.path = path;

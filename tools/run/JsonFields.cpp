@@ -4,7 +4,7 @@
 #include <cmath>
 #include <numeric>
 
-namespace planish::stream {
+namespace planish::run {
 namespace {
 
 using Json = nlohmann::json;
@@ -46,6 +46,16 @@ std::string plain(float number) {
 
 } // namespace
 
+Result<Json> parseJson(const std::string &text, const std::string &path) {
+  try {
+    return Json::parse(text);
+  } catch (const Json::exception &error) {
+    const std::string what = error.what();
+    const size_t begin = what.find("] ");
+    return badInput("'" + path + "': " + (begin == std::string::npos ? what : what.substr(begin + 2)));
+  }
+}
+
 std::optional<std::string> nearestWord(const std::string &text, const std::vector<std::string> &words) {
   std::optional<std::string> best;
   size_t fewest = std::max<size_t>(1, text.size() / 3) + 1;
@@ -74,7 +84,8 @@ const Json *JsonFields::find(const char *key, bool required) {
   if (!value) return nullptr;
   const auto at = value->find(key);
   if (at != value->end()) return &*at;
-  if (required) wrong(std::string("field \"") + key + "\" is missing; docs/frame.md describes it");
+  if (required)
+    wrong(std::string("field \"") + key + "\" is missing; " + complaint->description + " describes it");
   return nullptr;
 }
 
@@ -230,4 +241,4 @@ void JsonFields::finish() {
   }
 }
 
-} // namespace planish::stream
+} // namespace planish::run

@@ -13,11 +13,15 @@
 #include <string>
 #include <vector>
 
-namespace planish::stream {
+namespace planish::run {
+
+/// The document in `text`; a BadInput that names `path` where it is none.
+Result<nlohmann::json> parseJson(const std::string &text, const std::string &path);
 
 /// Where the first complaint of a document is kept.
 struct JsonComplaint {
   std::string file;
+  std::string description; ///< the page that describes such documents
   std::optional<Diagnostic> first;
 
   /// "FILE: PATH: text".
@@ -92,4 +96,4 @@ private:
 /// The word of `words` that `text` may have been meant to be: fewest edits, at most a third of its letters.
 std::optional<std::string> nearestWord(const std::string &text, const std::vector<std::string> &words);
 
-} // namespace planish::stream
+} // namespace planish::run
