@@ -100,8 +100,7 @@ std::vector<MemoryLevel> memoryLevels(const std::vector<int> &cores) {
     cache.sharedBy = std::max(1, countIn(firstIn<std::string>(at + "shared_cpu_list").value_or(""), cores));
     if (cache.bytes > 0) levels.push_back(cache);
   }
-  std::stable_sort(levels.begin(), levels.end(),
-                   [](const MemoryLevel &a, const MemoryLevel &b) { return a.bytes < b.bytes; });
+  std::ranges::sort(levels, {}, &MemoryLevel::bytes);
   levels.push_back({"memory", 0, static_cast<int>(cores.size()), {}});
   return levels;
 }

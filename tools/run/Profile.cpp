@@ -191,8 +191,9 @@ std::string tableOf(const Profile &profile) {
   const bool peaks = !profile.machineFile.empty();
   std::vector<const LaunchProfile *> order;
   for (const LaunchProfile &launch : profile.launches) order.push_back(&launch);
-  std::stable_sort(order.begin(), order.end(),
-                   [](const LaunchProfile *a, const LaunchProfile *b) { return a->median > b->median; });
+  std::ranges::sort(order, [](const LaunchProfile *a, const LaunchProfile *b) {
+    return a->median != b->median ? a->median > b->median : a->index < b->index;
+  });
   std::vector<std::vector<std::string>> rows = {{"us", "share", "GFLOP/s", "GB/s"}};
   if (peaks) rows[0].insert(rows[0].end(), {"of peak", "bound"});
   const size_t numbers = peaks ? 5 : 4;
