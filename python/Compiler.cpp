@@ -1,5 +1,6 @@
-// planish._compiler: the driver.
+// planish._compiler: the driver and the tuner.
 #include "planish/driver/Compile.h"
+#include "planish/tune/Tune.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
@@ -21,7 +22,7 @@ using Shapes = std::map<std::string, std::vector<int64_t>>;
 
 driver::Artifact compile(const std::string &model, const std::string &output, const std::string &target,
                          const std::string &name, const Shapes &shapes, const Shapes &maxShapes,
-                         const std::string &library) {
+                         const std::string &library, const std::string &tuning) {
   driver::Options options;
   options.model = model;
   options.output = output;
@@ -29,6 +30,7 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
   options.name = name;
   options.shapes = shapes;
   options.maxShapes = maxShapes;
+  options.tuning = tuning;
   if (library == "a") {
     options.library = artifact::LibraryKind::Static;
   } else if (library == "both") {
@@ -42,6 +44,63 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
   }();
   if (!result) raise(result.error());
   return *result;
+}
+
+py::dict dictOf(const tune::Candidates &c) {
+  return py::dict(py::arg("faster") = c.faster, py::arg("slower") = c.slower,
+                  py::arg("unconfirmed") = c.unconfirmed, py::arg("wrong") = c.wrong,
+                  py::arg("duplicates") = c.duplicates);
+}
+
+py::dict dictOf(const tune::Progress &p) {
+  return py::dict(py::arg("seconds") = p.seconds, py::arg("kernels") = p.kernels,
+                  py::arg("improved") = p.improved, py::arg("candidates") = dictOf(p.candidates),
+                  py::arg("gain") = p.gain);
+}
+
+py::dict dictOf(const tune::KernelResult &k) {
+  return py::dict(py::arg("key") = k.key, py::arg("about") = k.about, py::arg("nodes") = k.nodes,
+                  py::arg("template") = k.templateName, py::arg("defaults") = py::cast(k.defaults),
+                  py::arg("best") = py::cast(k.best), py::arg("launches") = k.launches,
+                  py::arg("share") = k.share, py::arg("default_ns") = k.defaultNs,
+                  py::arg("best_ns") = k.bestNs, py::arg("low") = k.low, py::arg("high") = k.high,
+                  py::arg("candidates") = dictOf(k.candidates), py::arg("complaint") = k.complaint,
+                  py::arg("exhausted") = k.exhausted);
+}
+
+/// (kernels, total) as dictionaries; `progress` gets such a total after every candidate. Signals reach Python
+/// there, too, and an exception ends the tuning.
+py::tuple tuneModel(const std::string &model, const std::string &target, const std::string &database,
+                    double seconds, const Shapes &shapes, const Shapes &maxShapes,
+                    const py::object &progress) {
+  tune::Options options;
+  options.compile.model = model;
+  options.compile.target = target;
+  options.compile.shapes = shapes;
+  options.compile.maxShapes = maxShapes;
+  options.database = database;
+  options.seconds = seconds;
+  std::optional<py::error_already_set> raised;
+  options.progress = [&](const tune::Progress &p) {
+    const py::gil_scoped_acquire acquire;
+    try {
+      if (PyErr_CheckSignals() != 0) throw py::error_already_set();
+      if (!progress.is_none()) progress(dictOf(p));
+      return true;
+    } catch (py::error_already_set &e) {
+      raised.emplace(std::move(e));
+      return false;
+    }
+  };
+  const auto result = [&] {
+    const py::gil_scoped_release release;
+    return tune::tune(options);
+  }();
+  if (raised) throw std::move(*raised);
+  if (!result) raise(result.error());
+  py::list kernels;
+  for (const tune::KernelResult &k : result->kernels) kernels.append(dictOf(k));
+  return py::make_tuple(kernels, dictOf(result->total));
 }
 
 } // namespace
@@ -63,7 +122,10 @@ PYBIND11_MODULE(_compiler, module) {
       .def_readonly("arena_bytes", &driver::Artifact::arenaBytes)
       .def_readonly("library_bytes", &driver::Artifact::libraryBytes);
   module.def("compile", &compile, py::kw_only(), py::arg("model"), py::arg("output"), py::arg("target"),
-             py::arg("name"), py::arg("shapes"), py::arg("max_shapes"), py::arg("library"));
+             py::arg("name"), py::arg("shapes"), py::arg("max_shapes"), py::arg("library"),
+             py::arg("tuning"));
+  module.def("tune", &tuneModel, py::kw_only(), py::arg("model"), py::arg("target"), py::arg("database"),
+             py::arg("seconds"), py::arg("shapes"), py::arg("max_shapes"), py::arg("progress"));
 }
 
 } // namespace planish

@@ -277,6 +277,17 @@ Config defaults(const Kernel &kernel, const Target &t) {
   return c;
 }
 
+/// Relative time by the tile; one that does not fit the registers spills.
+CostModel model(const Kernel &kernel, const Target &t) {
+  constexpr double kSpill = 4;
+  Kernel k = kernel;
+  Roles r = *orient(k);
+  return [s = sizesOf(k, r, t), most = std::min(t.registers, 31)](const Config &c) {
+    int64_t v = std::min(knob(c, "vectors"), s.vectors), p = std::min(knob(c, "pixels"), s.pixels);
+    return tileCost(s, v, p) * (v * p + v + 1 > most ? kSpill : 1);
+  };
+}
+
 std::vector<Knob> space(const Kernel &, const Target &) {
   return {{"vectors", {1, 2, 3, 4}},   {"pixels", {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14}},
           {"unroll", {1, 2, 3, 4, 8}}, {"block", {8, 16, 24, 32, 64}},
@@ -285,6 +296,6 @@ std::vector<Knob> space(const Kernel &, const Target &) {
 
 } // namespace
 
-const Template kContraction = {"contraction.cpu", matches, space, defaults, apply};
+const Template kContraction = {"contraction.cpu", matches, space, defaults, apply, model};
 
 } // namespace planish::schedule

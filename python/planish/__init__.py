@@ -10,21 +10,19 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Optional, Protocol, Union
+from typing import Optional, Union
 
 from planish._planish import Model, TensorInfo
+from planish._source import ModelSource, Sizes, model_file, sizes
 from planish.errors import CompileError, Error, LoadError, RunError, UnsupportedError
+from planish.tuning import TunedKernel, Tuning, TuningProgress, tune
 
 __all__ = [
-    "Artifact", "CompileError", "Error", "LoadError", "Model", "RunError", "TensorInfo", "UnsupportedError",
-    "compile", "load",
+    "Artifact", "CompileError", "Error", "LoadError", "Model", "RunError", "TensorInfo", "TunedKernel", "Tuning",
+    "TuningProgress", "UnsupportedError", "compile", "load", "tune",
 ]
-
-
-class _Serializable(Protocol):
-    def SerializeToString(self) -> bytes: ...
 
 
 @dataclass(frozen=True)
@@ -51,14 +49,15 @@ class Artifact:
 
 
 def compile(
-    model: Union[str, os.PathLike[str], bytes, _Serializable],
+    model: ModelSource,
     *,
     target: str = "cpu",
     out: Union[str, os.PathLike[str], None] = None,
-    shapes: Optional[Mapping[str, Sequence[int]]] = None,
-    max_shapes: Optional[Mapping[str, Sequence[int]]] = None,
+    shapes: Optional[Sizes] = None,
+    max_shapes: Optional[Sizes] = None,
     name: Optional[str] = None,
     library: str = "so",
+    tuning: Union[str, os.PathLike[str], None] = None,
 ) -> Artifact:
     """Compiles an ONNX model into a directory with a library, its C header, a manifest and a report.
 
@@ -68,24 +67,18 @@ def compile(
     shapes: sizes of inputs by name; max_shapes: their upper bounds, free dimensions stay variable.
     name: of the library and its symbols; the file's stem by default.
     library: "so", "a" or "both".
+    tuning: a database that tune() wrote, to take the kernels' knobs from.
 
     Raises CompileError, or UnsupportedError with all that is missing; FileNotFoundError without the file.
     """
     from planish import _compiler
 
-    with tempfile.TemporaryDirectory() as scratch:
-        if isinstance(model, (str, os.PathLike)):
-            path = pathlib.Path(model)
-            if not path.is_file():
-                raise FileNotFoundError(f"there is no model '{path}'")
-        else:
-            path = pathlib.Path(scratch, f"{name or 'model'}.onnx")
-            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+    with model_file(model, name or "model") as path:
         directory = os.fspath(out) if out is not None else tempfile.mkdtemp(prefix=f"planish-{path.stem}-")
         try:
             done = _compiler.compile(
-                model=str(path), output=directory, target=target, name=name or "", shapes=_sizes(shapes),
-                max_shapes=_sizes(max_shapes), library=library)
+                model=str(path), output=directory, target=target, name=name or "", shapes=sizes(shapes),
+                max_shapes=sizes(max_shapes), library=library, tuning=os.fspath(tuning or ""))
         except BaseException:
             if out is None:
                 os.rmdir(directory)  # a failed compilation writes nothing
@@ -107,7 +100,3 @@ def load(directory: Union[str, os.PathLike[str]], threads: int = 0) -> Model:
         what = "no" if not libraries else "more than one"
         raise LoadError(f"'{folder}' holds {what} compiled model (lib*.so)")
     return Model(str(libraries[0].absolute()), threads)
-
-
-def _sizes(shapes: Optional[Mapping[str, Sequence[int]]]) -> dict[str, list[int]]:
-    return {name: [int(size) for size in sizes] for name, sizes in (shapes or {}).items()}

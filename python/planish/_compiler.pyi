@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any, Optional
+
 class Result:
     @property
     def directory(self) -> str: ...
@@ -25,4 +28,15 @@ def compile(
     shapes: dict[str, list[int]],
     max_shapes: dict[str, list[int]],
     library: str,
+    tuning: str,
 ) -> Result: ...
+def tune(
+    *,
+    model: str,
+    target: str,
+    database: str,
+    seconds: float,
+    shapes: dict[str, list[int]],
+    max_shapes: dict[str, list[int]],
+    progress: Optional[Callable[[dict[str, Any]], object]],
+) -> tuple[list[dict[str, Any]], dict[str, Any]]: ...

@@ -5,6 +5,7 @@
 #include "planish/schedule/Kernel.h"
 #include "planish/target/Target.h"
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -20,12 +21,16 @@ struct Knob {
 };
 using Config = std::map<std::string, int64_t, std::less<>>;  // knob name -> value
 
+/// The time that a template expects of its kernel with these knobs, relative to others.
+using CostModel = std::function<double(const Config &)>;
+
 struct Template {
   std::string_view name;  // "contraction.cpu"
   bool (*matches)(const Kernel &, const Target &);
   std::vector<Knob> (*space)(const Kernel &, const Target &);
   Config (*defaults)(const Kernel &, const Target &);  // the untuned choice
   void (*apply)(Kernel &, const Config &, const Target &);
+  CostModel (*model)(const Kernel &, const Target &) = nullptr;  // absent: all choices look alike
 };
 
 /// First match wins; the last row matches everything and stays serial.

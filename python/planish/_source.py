@@ -1,0 +1,36 @@
+"""What compile() and tune() take: models and sizes, as the compiler wants them."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Optional, Protocol, Union
+
+
+class Serializable(Protocol):
+    def SerializeToString(self) -> bytes: ...
+
+
+ModelSource = Union[str, os.PathLike[str], bytes, Serializable]
+Sizes = Mapping[str, Sequence[int]]
+
+
+@contextlib.contextmanager
+def model_file(model: ModelSource, name: str) -> Iterator[pathlib.Path]:
+    """The model as a file; `name` is the stem of one that has no file."""
+    with tempfile.TemporaryDirectory() as scratch:
+        if isinstance(model, (str, os.PathLike)):
+            path = pathlib.Path(model)
+            if not path.is_file():
+                raise FileNotFoundError(f"there is no model '{path}'")
+        else:
+            path = pathlib.Path(scratch, f"{name}.onnx")
+            path.write_bytes(model if isinstance(model, bytes) else model.SerializeToString())
+        yield path
+
+
+def sizes(shapes: Optional[Sizes]) -> dict[str, list[int]]:
+    return {name: [int(size) for size in given] for name, given in (shapes or {}).items()}
