@@ -15,8 +15,9 @@ using Shapes = std::map<std::string, std::vector<int64_t>>;
 /// Raises the exception of planish.errors that stands for this kind of problem.
 [[noreturn]] void raise(const Diagnostic &problem) {
   const char *type = problem.kind == ErrorKind::Unsupported ? "UnsupportedError" : "CompileError";
-  const py::object error = py::module_::import("planish.errors").attr(type);
-  PyErr_SetString(error.ptr(), problem.text.c_str());
+  const py::object error = py::module_::import("planish.errors").attr(type)(problem.text);
+  error.attr("exit_code") = exitCode(problem.kind);
+  PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(error.ptr())), error.ptr());
   throw py::error_already_set();
 }
 

@@ -7,18 +7,16 @@
 #include "planish/codegen/Link.h"
 #include "planish/codegen/Llvm.h"
 #include "planish/support/Hash.h"
+#include "planish/support/Parallel.h"
 
 #include <planish/abi.h>
 
-#include <atomic>
 #include <cerrno>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <functional>
 #include <optional>
 #include <system_error>
-#include <thread>
 #include <unistd.h>
 
 namespace planish::artifact {
@@ -32,35 +30,14 @@ namespace {
 /// Kernels per object: constant, so that the bytes do not depend on the number of threads.
 constexpr size_t kKernelsPerObject = 4;
 
-/// Runs the jobs on all cores; the first problem in order wins, be it an error or an exception.
-Result<std::vector<std::string>> inParallel(const std::vector<std::function<Result<std::string>()>> &jobs) {
-  struct Outcome {
-    std::optional<Result<std::string>> result;
-    std::exception_ptr thrown;
-  };
-  std::vector<Outcome> done(jobs.size());
-  std::atomic<size_t> next{0};
-  auto work = [&] {
-    for (size_t i; (i = next++) < jobs.size();) {
-      try {
-        done[i].result = jobs[i]();
-      } catch (...) { done[i].thrown = std::current_exception(); }
-    }
-  };
-  {
-    std::vector<std::jthread> threads;
-    try {
-      for (unsigned t = 1; t < std::thread::hardware_concurrency(); ++t) threads.emplace_back(work);
-    } catch (const std::system_error &) {
-      // The system refuses more threads: those there are do all the work.
-    }
-    work();
-  }
+/// Runs the jobs on all cores; the first problem in order wins.
+Result<std::vector<std::string>> allOf(const std::vector<std::function<Result<std::string>()>> &jobs) {
+  std::vector<std::optional<Result<std::string>>> done(jobs.size());
+  inParallel(jobs.size(), [&](size_t i) { done[i] = jobs[i](); });
   std::vector<std::string> r;
-  for (Outcome &o : done) {
-    if (o.thrown) std::rethrow_exception(o.thrown);
-    if (!*o.result) return o.result->error();
-    r.push_back(**std::move(o.result));
+  for (auto &result : done) {
+    if (!*result) return result->error();
+    r.push_back(**std::move(result));
   }
   return r;
 }
@@ -93,7 +70,7 @@ Result<std::vector<LinkInput>> objectsOf(const Program &p, const Target &target,
   job("model.o", [&] { return modelObject(p, target, buildId); });
   if (!p.constants.empty())
     job("weights.o", [&] { return codegen::dataObject(weightsOf(p), symbolsOf(p).weights, target); });
-  PLANISH_ASSIGN(std::vector<std::string> bytes, inParallel(jobs));
+  PLANISH_ASSIGN(std::vector<std::string> bytes, allOf(jobs));
   std::vector<LinkInput> r;
   for (size_t i = 0; i < bytes.size(); ++i) r.push_back({p.name + "_" + names[i], std::move(bytes[i])});
   return r;

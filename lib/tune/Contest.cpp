@@ -10,6 +10,8 @@ namespace {
 constexpr int kFewPairs = 3, kDecidingPairs = 9, kMostPairs = 21;
 /// Fastest sample against fastest sample, after a few pairs: beyond this the rest would not change it.
 constexpr double kHopeless = 1.03;
+/// Beyond this after one pair; a pair of a slow kernel takes long.
+constexpr double kAbsurd = 2;
 /// Pairs of a confirmation, fewer for slow kernels.
 constexpr int kMostConfirming = 31;
 constexpr double kConfirmingSeconds = 0.5;
@@ -61,9 +63,9 @@ Outcome contest(const Sampler &baseline, const Sampler &candidate, double bestRa
   while (int(pairs.ratios.size()) < kMostPairs) {
     pairs.add(baseline, candidate);
     int n = int(pairs.ratios.size());
-    if (n == kFewPairs) {
+    if (n == 1 || n == kFewPairs) {
       double fastest = std::ranges::min(pairs.candidate), other = std::ranges::min(pairs.baseline);
-      if (fastest > other * bestRatio * kHopeless) break;
+      if (fastest > other * bestRatio * (n == 1 ? kAbsurd : kHopeless)) break;
     }
     if (n < kDecidingPairs) continue;
     Interval i = intervalOf(pairs.ratios);

@@ -9,17 +9,16 @@
 #include "planish/loop/Text.h"
 #include "planish/support/Check.h"
 #include "planish/support/Hash.h"
+#include "planish/support/Parallel.h"
 #include "planish/support/Text.h"
 #include "planish/support/Version.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
 #include <cmath>
 #include <memory>
 #include <mutex>
 #include <set>
-#include <thread>
 
 namespace planish::tune {
 
@@ -45,18 +44,6 @@ public:
 private:
   std::chrono::steady_clock::time_point begin = std::chrono::steady_clock::now();
 };
-
-/// Calls fn(0) .. fn(count - 1) on all cores.
-void inParallel(size_t count, const std::function<void(size_t)> &fn) {
-  std::atomic<size_t> next{0};
-  auto work = [&] {
-    for (size_t i; (i = next++) < count;) fn(i);
-  };
-  std::vector<std::jthread> threads;
-  for (size_t t = 1; t < std::min<size_t>(count, std::thread::hardware_concurrency()); ++t)
-    threads.emplace_back(work);
-  work();
-}
 
 std::string aboutOf(const loop::Compute &c) {
   auto text = [](const loop::Buffer &b) {

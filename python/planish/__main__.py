@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import planish
 
-EXIT_UNSUPPORTED, EXIT_FAILED, EXIT_INTERRUPTED = 3, 1, 130
+EXIT_BAD_FILE, EXIT_INTERRUPTED = 4, 130
 
 
 def _sizes(texts):
@@ -62,9 +62,9 @@ def main(arguments=None):
     except KeyboardInterrupt:
         print(f"interrupted; {options.database} keeps what was found", file=sys.stderr)
         return EXIT_INTERRUPTED
-    except (planish.Error, OSError) as error:
+    except (planish.CompileError, FileNotFoundError) as error:
         print(f"python -m planish tune: {error}", file=sys.stderr)
-        return EXIT_UNSUPPORTED if isinstance(error, planish.UnsupportedError) else EXIT_FAILED
+        return getattr(error, "exit_code", EXIT_BAD_FILE)
     if options.json:
         print(json.dumps(asdict(result), indent=1))
     else:

@@ -8,6 +8,9 @@ class Error(Exception):
 class CompileError(Error):
     """A model or an option that cannot be compiled; the text names the node, file or option."""
 
+    exit_code: int = 1
+    """What command lines exit with for this kind of problem: see docs/cli.md."""
+
 
 class UnsupportedError(CompileError):
     """The model needs operators or the target features that Planish does not have; the text lists all of them."""

@@ -128,7 +128,8 @@ def test_command_line(model, tmp_path):
     assert len(json.loads(done.stdout)["results"]) == 2
     done = run(model, "--database", tmp_path / "db.jsonl", "--seconds", "0.5")
     assert done.returncode == 0 and "of 2 kernels faster" in done.stdout and "candidates" in done.stdout
-    assert run(tmp_path / "none.onnx", "--database", tmp_path / "db.jsonl").returncode == 1
+    assert run(tmp_path / "none.onnx", "--database", tmp_path / "db.jsonl").returncode == 4
+    assert run(model, "--database", tmp_path / "db.jsonl", "--seconds", "-1").returncode == 2
     assert run(model, "--database", tmp_path / "db.jsonl", "--target", "opencl").returncode == 3
     assert run(model, "--database", tmp_path / "db.jsonl", "--shape", "x").returncode == 2
     assert run(model).returncode == 2
