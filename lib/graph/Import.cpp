@@ -128,6 +128,9 @@ int Importer::axis(int64_t value, int rank, std::string_view what) {
 void Importer::fail(std::string text) {
   if (!problem) problem = badInput(std::move(text));
 }
+void Importer::fail(Diagnostic error) {
+  if (!problem) problem = std::move(error);
+}
 void Importer::notSupported(std::string text) {
   if (!problem) problem = unsupported(std::move(text));
 }

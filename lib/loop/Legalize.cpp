@@ -60,7 +60,7 @@ public:
     if (!c) return e;
     lanes = e->type.lanes;
     switch (c->fn) {
-    case Intrinsic::Fma: return legal.fma ? e : fma(c->args[0], c->args[1], c->args[2]);
+    case Intrinsic::Fma: return legal.fma || rounds(*c) ? e : fma(c->args[0], c->args[1], c->args[2]);
     case Intrinsic::Scale2: return legal.scale2 ? e : scale2(c->args[0], c->args[1]);
     case Intrinsic::Exp: return exp(named("x", c->args[0]));
     case Intrinsic::Log: return log(named("x", c->args[0]));
@@ -81,6 +81,11 @@ private:
   Expr bits(const Expr &x) const { return call(Intrinsic::Bits, {x}); }
   Expr fromBits(const Expr &x) const { return call(Intrinsic::FromBits, {x}); }
 
+  /// The addend makes the sum an integer, so its one rounding is the point.
+  static bool rounds(const Call &c) {
+    auto *addend = as<FloatImm>(c.args[2]);
+    return addend && addend->value == kRounder;
+  }
   Expr fma(const Expr &a, const Expr &b, const Expr &c) const {
     return legal.fma ? call(Intrinsic::Fma, {a, b, c}) : a * b + c;
   }

@@ -1,5 +1,5 @@
 // Convolutions: logical N, C, spatial indices; taps outside the input are not in the domain.
-#include "Rows.h"
+#include "Quantization.h"
 #include "Window.h"
 
 #include <algorithm>
@@ -27,23 +27,32 @@ Result<Ints> weightShape(InferContext &c) {
   return r;
 }
 
-/// Operands x, w, bias?; all f32, of fitting ranks; the bias has `channels` elements.
-Status checkOperands(InferContext &c, int64_t channels) {
+/// Operands x, w, bias?; all f32, or integers with an i32 bias; of fitting ranks; the bias has `channels`
+/// elements.
+Status checkOperands(InferContext &c, int64_t channels, DTypes types) {
   PLANISH_TRY(wantOperands(c, 2, 3));
   PLANISH_TRY(wantRank(c, 0, 3));
   PLANISH_TRY(wantRank(c, 1, c.in(0).rank(), c.in(0).rank()));
-  for (int k = 0; k < c.inputs(); ++k)
-    if (c.has(k)) PLANISH_TRY(wantType(c, k, kFloats));
+  PLANISH_TRY(wantType(c, 0, types));
+  bool real = isFloat(c.in(0).dtype);
+  PLANISH_TRY(wantType(c, 1, real ? kFloats : types & ~kFloats));
+  if (c.has(2)) PLANISH_TRY(wantType(c, 2, real ? kFloats : bit(DType::i32)));
   if (channels >= 0 && c.has(2) && c.in(2).shape != Shape{Dim(channels)})
     return badInput("the bias is " + textOf(c.in(2)) + ", expected [" + std::to_string(channels) + "]");
   return {};
 }
 
+constexpr DTypes kConvTypes = kFloats | bit(DType::u8) | bit(DType::i8) | bit(DType::i32);
+
+/// The type of sums over elements of a type: integers are summed in 32 bits, which wrap.
+DType sumType(DType t) { return isFloat(t) ? t : DType::i32; }
+
 Types inferConv(InferContext &c) {
   const ConvAttrs &a = c.attrs().as<ConvAttrs>();
-  PLANISH_TRY(checkOperands(c, -1));
+  PLANISH_TRY(checkOperands(c, -1, kConvTypes));
   PLANISH_ASSIGN(Ints w, weightShape(c));
-  PLANISH_TRY(checkOperands(c, w[0]));
+  bool borders = c.has(2) && c.in(2).rank() > 1;
+  PLANISH_TRY(checkOperands(c, borders ? -1 : w[0], kConvTypes));
   PLANISH_ASSIGN(int64_t channels, constantDim(c, 0, 1));
   if (a.group < 1 || w[0] % a.group || channels % a.group)
     return badInput(std::to_string(a.group) + " groups do not divide " + std::to_string(channels) + " and " +
@@ -58,7 +67,18 @@ Types inferConv(InferContext &c) {
     PLANISH_ASSIGN(Dim size, positions(c, windows[d], c.in(0).shape[d + 2], false));
     out.push_back(size);
   }
-  return oneOutput({DType::f32, std::move(out), {}, {}});
+  if (borders) {
+    Shape expected;
+    for (size_t d = 0; d < windows.size(); ++d) {
+      auto borders = bordersOf(windows[d], c.in(0).shape[d + 2], out[d + 2]);
+      if (!borders) return badInput("a bias by borders needs constant sizes");
+      expected.push_back(borders->classes());
+    }
+    expected.push_back(w[0]);
+    if (c.in(2).shape != expected)
+      return badInput("the bias by borders is " + textOf(c.in(2)) + ", expected " + textOf(expected));
+  }
+  return oneOutput({sumType(c.in(0).dtype), std::move(out), {}, {}});
 }
 
 Compute computeConv(const OpView &v) {
@@ -86,19 +106,28 @@ Compute computeConv(const OpView &v) {
     at.push_back(use(o2.var)), from.push_back(position), tap.push_back(use(k.var));
   }
   c.reduce.push_back(ic);
-  c.lhs = load(v.in[0], from);
-  c.rhs = load(v.in[1], tap);
-  if (v.in.size() > 2 && v.in[2]) c.init = load(v.in[2], {channel});
+  DType sum = v.outType.dtype;
+  c.lhs = cast(sum, load(v.in[0], from));
+  c.rhs = cast(sum, load(v.in[1], tap));
+  if (v.in.size() > 2 && v.in[2]) {
+    Exprs which;
+    if (v.inTypes[2].rank() > 1)
+      for (int d = 0; d < spatial; ++d)
+        which.push_back(
+            bordersOf(windows[size_t(d)], x[size_t(d) + 2], out[size_t(d) + 2])->classOf(at[size_t(d) + 2]));
+    which.push_back(channel);
+    c.init = load(v.in[2], which);
+  }
   c.out = v.out;
   c.outIndices = at;
-  return reduced(std::move(c), Combine::Sum, DType::f32);
+  return reduced(std::move(c), Combine::Sum, sum);
 }
 
 // ---- transposed ----------------------------------------------------------------------------------
 
 Types inferConvTranspose(InferContext &c) {
   const ConvTransposeAttrs &a = c.attrs().as<ConvTransposeAttrs>();
-  PLANISH_TRY(checkOperands(c, -1));
+  PLANISH_TRY(checkOperands(c, -1, kFloats));
   PLANISH_ASSIGN(Ints w, weightShape(c));
   PLANISH_ASSIGN(int64_t channels, constantDim(c, 0, 1));
   if (a.group < 1 || a.group > kMaxParameter || channels % a.group)
@@ -108,7 +137,7 @@ Types inferConvTranspose(InferContext &c) {
     return badInput("the weights take " + std::to_string(w[0]) + " channels, the input has " +
                     std::to_string(channels));
   if (w[1] > kMaxElements / a.group) return badInput("too many output channels");
-  PLANISH_TRY(checkOperands(c, w[1] * a.group));
+  PLANISH_TRY(checkOperands(c, w[1] * a.group, kFloats));
   PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides,
                                               a.dilations, a.padsBegin, a.padsEnd));
   PLANISH_TRY(wantEntries(a.outputPadding, windows.size(), 0, kMaxParameter, "output_padding"));
@@ -314,13 +343,15 @@ std::vector<ValueId> importConvTranspose(Importer &i) {
 
 const OpDef kConv = {.name = "conv",
                      .summary =
-                         "convolution (N, C, spatial...) with groups, strides, dilations, zero padding",
+                         "convolution (N, C, spatial...) with groups, strides, dilations, zero padding; of "
+                         "integers in i32; a bias of rank above 1 is [classes of positions by skipped taps..., C]",
                      .operands = "x, w, bias?",
                      .cls = OpClass::Contraction,
                      .layout = LayoutRule::ChannelsLast,
                      .prototype = ConvAttrs{},
                      .infer = inferConv,
-                     .compute = computeConv};
+                     .compute = computeConv,
+                     .integer = integerConv};
 
 Family convolutionFamily() {
   return {{&kConv, &kConvTranspose}, {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};

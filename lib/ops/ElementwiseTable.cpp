@@ -278,6 +278,10 @@ const std::array<BinaryRow, size_t(Binary::kCount)> &binaryTable() {
 } // namespace
 
 const OpDef &row(Unary fn) { return unaryTable()[size_t(fn)].op; }
+const OpDef &row(Arithmetic fn) {
+  static constexpr Binary kRows[] = {Binary::Add, Binary::Sub, Binary::Mul, Binary::Min, Binary::Max};
+  return row(kRows[size_t(fn)]);
+}
 const OpDef &row(Binary fn) { return binaryTable()[size_t(fn)].op; }
 
 } // namespace planish::ops

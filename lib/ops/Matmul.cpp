@@ -1,5 +1,5 @@
 // Matrix products with batch broadcasting.
-#include "Rows.h"
+#include "Quantization.h"
 
 namespace planish::ops {
 
@@ -7,8 +7,10 @@ namespace {
 
 Types inferMatmul(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 2, 2));
-  PLANISH_TRY(wantType(c, 0, kFloats | kIndexes));
-  PLANISH_TRY(wantSameType(c, 0, 1));
+  constexpr DTypes codes = bit(DType::u8) | bit(DType::i8);
+  PLANISH_TRY(wantType(c, 0, kFloats | kIndexes | codes));
+  bool isCodes = (bit(c.in(0).dtype) & codes) != 0;
+  PLANISH_TRY(isCodes ? wantType(c, 1, codes | bit(DType::i32)) : wantSameType(c, 0, 1));
   PLANISH_TRY(wantRank(c, 0, 2));
   PLANISH_TRY(wantRank(c, 1, 2));
   const Shape &a = c.in(0).shape, &b = c.in(1).shape;
@@ -18,7 +20,7 @@ Types inferMatmul(InferContext &c) {
   PLANISH_ASSIGN(Shape out, broadcastShape(c, Shape(a.begin(), a.end() - 2), Shape(b.begin(), b.end() - 2)));
   out.push_back(a[a.size() - 2]);
   out.push_back(b.back());
-  return oneOutput({c.in(0).dtype, std::move(out), {}, {}});
+  return oneOutput({isCodes ? DType::i32 : c.in(0).dtype, std::move(out), {}, {}});
 }
 
 Compute computeMatmul(const OpView &v) {
@@ -35,7 +37,7 @@ Compute computeMatmul(const OpView &v) {
     at.push_back(row), at.push_back(column);
     Exprs from = graph::broadcastIndices(v, input, at);
     from[from.size() - 2] = row, from.back() = column;
-    return load(v.in[size_t(input)], from);
+    return cast(v.outType.dtype, load(v.in[size_t(input)], from));
   };
   c.lhs = element(0, use(m.var), use(k.var));
   c.rhs = element(1, use(k.var), use(n.var));
@@ -79,12 +81,13 @@ std::vector<ValueId> importGemm(Importer &i) {
 } // namespace
 
 const OpDef kMatmul = {.name = "matmul",
-                       .summary = "matrix product of the last two dimensions, the others broadcast",
+                       .summary = "matrix product of the last two dimensions, the others broadcast; of codes in i32",
                        .operands = "a, b",
                        .cls = OpClass::Contraction,
                        .layout = LayoutRule::RowMajor,
                        .infer = inferMatmul,
-                       .compute = computeMatmul};
+                       .compute = computeMatmul,
+                       .integer = integerMatmul};
 
 Family matmulFamily() { return {{&kMatmul}, {{"MatMul", 1, importMatmul}, {"Gemm", 1, importGemm}}}; }
 

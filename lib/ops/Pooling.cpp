@@ -1,6 +1,8 @@
 // Poolings over windows.
-#include "Rows.h"
+#include "Quantization.h"
 #include "Window.h"
+
+#include <algorithm>
 
 namespace planish::ops {
 
@@ -83,6 +85,15 @@ Compute computeAveragePool(const OpView &v) {
   });
 }
 
+/// Where every window counts its whole area, the mean is a sum with another scale.
+std::optional<graph::IntegerValue> integerAveragePool(graph::IntegerContext &c) {
+  const PoolAttrs &a = c.attrs.as<PoolAttrs>();
+  bool pads = std::ranges::any_of(a.padsBegin, [](int64_t p) { return p != 0; }) ||
+              std::ranges::any_of(a.padsEnd, [](int64_t p) { return p != 0; });
+  if (a.ceilMode || (pads && !a.countPadding)) return std::nullopt;
+  return integerWindowMean(c, {a.strides, a.dilations, a.padsBegin, a.padsEnd, 1}, a.window);
+}
+
 const OpDef kMaxPool = {.name = "max_pool",
                         .summary = "largest element of each window; padding is not looked at",
                         .operands = "x",
@@ -98,7 +109,8 @@ const OpDef kAveragePool = {.name = "average_pool",
                             .layout = LayoutRule::ChannelsLast,
                             .prototype = PoolAttrs{},
                             .infer = inferPool<kFloats>,
-                            .compute = computeAveragePool};
+                            .compute = computeAveragePool,
+                            .integer = integerAveragePool};
 
 // ---- import --------------------------------------------------------------------------------------
 

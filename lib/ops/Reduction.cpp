@@ -1,5 +1,5 @@
 // Reductions along axes, and what is composed from them.
-#include "Rows.h"
+#include "Quantization.h"
 
 #include <algorithm>
 #include <array>
@@ -14,7 +14,8 @@ struct ReduceRow {
   DTypes types;
 };
 constexpr std::array<ReduceRow, size_t(Reduce::kCount)> kReduce{{
-    {"reduce_sum", "sum along axes", Combine::Sum, kFloats | kIndexes},
+    {"reduce_sum", "sum along axes; of codes in i32", Combine::Sum,
+     kFloats | kIndexes | bit(DType::u8) | bit(DType::i8)},
     {"reduce_mean", "mean along axes", Combine::Sum, kFloats | kIndexes},
     {"reduce_max", "largest element along axes", Combine::Max, kNumbers},
     {"reduce_min", "smallest element along axes", Combine::Min, kNumbers},
@@ -35,7 +36,9 @@ template <size_t I> Types inferReduce(InferContext &c) {
     if (!reduces(a, d)) out.push_back(c.in(0).shape[d]);
     else if (a.keepDims) out.push_back(Dim(1));
   }
-  return oneOutput({c.in(0).dtype, std::move(out), {}, {}});
+  DType type = c.in(0).dtype;
+  bool codes = I == size_t(Reduce::Sum) && (type == DType::u8 || type == DType::i8);
+  return oneOutput({codes ? DType::i32 : type, std::move(out), {}, {}});
 }
 
 /// Space over what is kept; lhs reads the input. `from` are the input's indices.
@@ -63,7 +66,7 @@ template <size_t I> Compute computeReduce(const OpView &v) {
   DType type = v.outType.dtype;
   c.lhs = load(v.in[0], from);
   if (c.reduce.empty()) {  // no axis: nothing is combined
-    c.value = c.lhs;
+    c.value = cast(type, c.lhs);
     c.lhs = {};
     collectParams(c);
     return c;
@@ -78,6 +81,11 @@ template <size_t I> Compute computeReduce(const OpView &v) {
   });
 }
 
+std::optional<graph::IntegerValue> integerReduceMean(graph::IntegerContext &c) {
+  const ReduceAttrs &a = c.attrs.as<ReduceAttrs>();
+  return integerMean(c, a.axes, a.keepDims);
+}
+
 template <size_t... I> std::array<OpDef, sizeof...(I)> reduceRows(std::index_sequence<I...>) {
   return {OpDef{.name = kReduce[I].name,
                 .summary = kReduce[I].summary,
@@ -85,7 +93,8 @@ template <size_t... I> std::array<OpDef, sizeof...(I)> reduceRows(std::index_seq
                 .cls = OpClass::Reduction,
                 .prototype = ReduceAttrs{},
                 .infer = inferReduce<I>,
-                .compute = computeReduce<I>}...};
+                .compute = computeReduce<I>,
+                .integer = I == size_t(Reduce::Mean) ? integerReduceMean : nullptr}...};
 }
 
 // ---- positions of extremes -----------------------------------------------------------------------

@@ -82,11 +82,7 @@ struct UnaryAttrs {
   double alpha = 0, beta = 0;
   void visit(FieldVisitor &v) { v.field("alpha", alpha), v.field("beta", beta); }
 };
-extern const OpDef kWhere, kCast;
-struct CastAttrs {
-  DType to = DType::f32;
-  void visit(FieldVisitor &v) { v.field("to", to); }
-};
+extern const OpDef kWhere;
 
 ValueId apply(Importer &i, Unary fn, ValueId x);
 ValueId apply(Importer &i, Unary fn, ValueId x, double alpha, double beta);
@@ -168,5 +164,6 @@ Family normalizationFamily();
 Family resizeFamily();
 Family samplingFamily();
 Family shapeFamily();
+Family quantizationFamily();
 
 } // namespace planish::ops

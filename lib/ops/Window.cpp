@@ -50,6 +50,20 @@ void guardTap(Compute &c, const Window &w, const Expr &tap, const Dim &in, const
   if (reachesEnd) c.where.push_back(extentOf(in) - 1 - tap);
 }
 
+std::optional<Borders> bordersOf(const Window &w, const Dim &in, const Dim &out) {
+  if (!in.isConstant() || !out.isConstant()) return std::nullopt;
+  Borders b{0, 0, out.constant()};
+  b.begin = std::min((w.padBegin + w.stride - 1) / w.stride, b.count);
+  int64_t room = in.constant() - w.reach() + w.padBegin; // the last whole window starts here
+  b.end = room < 0 ? 0 : std::min(room / w.stride + 1, b.count);
+  return b;
+}
+Expr Borders::classOf(const Expr &position) const {
+  if (!hasInterior()) return position;
+  Expr r = begin + 1 < count ? min(position, imm(begin)) : position;
+  return end < count ? r + max(position - (end - 1), imm(0)) : r;
+}
+
 std::string spatialName(std::string_view prefix, int dim, int rank) {
   static constexpr std::string_view kNames[] = {"d", "h", "w"};
   std::string r(prefix);

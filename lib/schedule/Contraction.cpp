@@ -90,10 +90,10 @@ std::optional<Roles> orient(const Kernel &k) {
 
 bool matches(const Kernel &k, const Target &) { return orient(k).has_value(); }
 
-/// u8 * s8 summed in i32, four at a time.
-bool usesDot(const Kernel &k, const Roles &r, const Target &t) {
+/// u8 * s8 summed in i32, four at a time: one instruction, or sums of pairs of 16-bit products.
+bool usesDot(const Kernel &k, const Roles &r) {
   Expr a = withoutCast(r.left), b = withoutCast(r.right);
-  return t.dot4 && k.compute().accumulator == DType::i32 && as<Load>(a) && a->type.dtype == DType::u8 &&
+  return k.compute().accumulator == DType::i32 && as<Load>(a) && a->type.dtype == DType::u8 &&
          as<Load>(b) && b->type.dtype == DType::i8 && !r.depth.empty() && k.canPack(b);
 }
 
@@ -179,7 +179,7 @@ int64_t dividing(int64_t n, std::initializer_list<int64_t> choices) {
 std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   Roles r = *orient(k);
   Sizes s = sizesOf(k, r, t);
-  bool dot = usesDot(k, r, t);
+  bool dot = usesDot(k, r);
   std::vector<Axis> outer = r.shared, order, unrolled;
 
   auto [vec, v] = k.split(r.vector, s.lanes, "vec", "v", Tail::Guard);
@@ -257,20 +257,20 @@ Config defaults(const Kernel &kernel, const Target &t) {
   Roles r = *orient(k);
   Sizes s = sizesOf(k, r, t);
   auto [vectors, pixels] = bestTile(s, t);
-  int64_t depth = usesDot(k, r, t) ? (s.depth + 3) / 4 * 4 : s.depth;
-  int64_t quads = usesDot(k, r, t) ? depth / 4 : depth;
+  int64_t depth = usesDot(k, r) ? (s.depth + 3) / 4 * 4 : s.depth;
+  int64_t quads = usesDot(k, r) ? depth / 4 : depth;
   Config c;
   c["vectors"] = vectors;
   c["pixels"] = pixels;
   c["unroll"] = dividing(quads, {4, 3, 5, 2});
-  c["block"] = usesDot(k, r, t) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
-  int64_t panel = vectors * s.lanes * s.terms * (usesDot(k, r, t) ? 1 : 4);
+  c["block"] = usesDot(k, r) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
+  int64_t panel = vectors * s.lanes * s.terms * (usesDot(k, r) ? 1 : 4);
   double tiles = 1;
   for (const Axis &a : r.rows) tiles *= double(k.upperExtent(a));
   tiles /= double(pixels);
   c["prefetch"] = panel > (48 << 10) && tiles <= 64;
   c["parallel"] = 0;
-  double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r, t) ? 4 : 1);
+  double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r) ? 4 : 1);
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
   c["parallel"] = balancedAxis(built, outer, nanoseconds, t);

@@ -193,9 +193,14 @@ bool Kernel::canPack(const Expr &access) const {
     if (dependsOn(access, a.var) && !constantOf(a.extent)) return false;
   for (const Var &s : def.scalars)
     if (dependsOn(access, s)) return false;
-  bool nested = false;
-  for (const Expr &i : l->indices) walk(i, [&](const Expr &x) { nested |= as<Load>(x) != nullptr; });
-  if (nested) return false;
+  // Packing writes out every index that the axes give: no data among them, and none twice.
+  bool irregular = false;
+  for (const Expr &i : l->indices)
+    walk(i, [&](const Expr &x) {
+      auto *b = as<Binary>(x);
+      irregular |= as<Load>(x) || (b && (b->op == BinaryOp::Min || b->op == BinaryOp::Max));
+    });
+  if (irregular) return false;
   for (const Expr &x : loads())
     if (as<Load>(x)->buffer == l->buffer && !equal(x, access)) return false;
   return true;

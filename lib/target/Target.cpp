@@ -103,6 +103,7 @@ void setVectors(Target &t, const FeatureSet &set) {
   t.registers = wide ? 32 : 16;
   t.fma = has(set, "fma");
   t.dot4 = (wide && has(set, "avx512vnni")) || has(set, "avxvnni");
+  t.bytePermute = wide && has(set, "avx512vbmi");
   t.maskedMemory = wide;
   t.requiredIsa = 0;
   for (const Feature &f : kFeatures) {

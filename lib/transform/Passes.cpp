@@ -16,7 +16,8 @@ namespace planish::transform {
 
 namespace {
 
-constexpr std::array<PassRow, 5> kPasses{{
+constexpr std::array<PassRow, 6> kPasses{{
+    {"quantize", "folds quantize and dequantize around operators into integer kernels", quantize},
     {"fold-constants", "computes what depends on constants alone", foldConstants},
     {"canonicalize", "removes and merges what only renames elements", canonicalize},
     {"fold-scales", "merges per-channel scales and shifts into the weights before them", foldScales},

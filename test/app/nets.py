@@ -85,3 +85,78 @@ def valid():
 
 def random_input(shape, seed=0):
     return numpy.random.default_rng(seed).random(shape, dtype=numpy.float32) - numpy.float32(0.5)
+
+
+class Quantizer:
+    """Builds a model with Q/DQ pairs: activations u8 or i8 per tensor, weights i8 per channel."""
+
+    def __init__(self, seed):
+        self.random = numpy.random.default_rng(seed)
+        self.nodes, self.constants = [], {}
+
+    def node(self, op, operands, result, **attributes):
+        self.nodes.append((op, operands, result, attributes))
+        return result
+
+    def constant(self, name, value):
+        self.constants[name] = value
+        return name
+
+    def pair(self, x, scale, zero=0, dtype=numpy.uint8):
+        """x through 8 bits."""
+        parameters = [self.constant(x + "_s", numpy.array(scale, numpy.float32)),
+                      self.constant(x + "_z", numpy.array(zero, dtype))]
+        self.node("QuantizeLinear", [x, *parameters], x + "_q")
+        return self.node("DequantizeLinear", [x + "_q", *parameters], x + "_d")
+
+    def weights(self, name, *shape):
+        codes = self.random.integers(-127, 128, shape).astype(numpy.int8)
+        scale = (self.random.uniform(0.5, 2, shape[0]) * 0.012 / numpy.prod(shape[1:]) ** 0.5).astype(numpy.float32)
+        operands = [self.constant(name + "_q", codes), self.constant(name + "_s", scale),
+                    self.constant(name + "_z", numpy.zeros(shape[0], numpy.int8))]
+        return self.node("DequantizeLinear", operands, name, axis=0)
+
+    def bias(self, name, size):
+        operands = [self.constant(name + "_q", self.random.integers(-3000, 3000, size).astype(numpy.int32)),
+                    self.constant(name + "_s", numpy.full(size, 0.0002, numpy.float32)),
+                    self.constant(name + "_z", numpy.zeros(size, numpy.int32))]
+        return self.node("DequantizeLinear", operands, name, axis=0)
+
+    def conv(self, x, name, inputs, outputs, kernel, group=1, **attributes):
+        w = self.weights(name + "_w", outputs, inputs // group, kernel, kernel)
+        pads = [kernel // 2] * 4
+        return self.node("Conv", [x, w, self.bias(name + "_b", outputs)], name, pads=pads, group=group, **attributes)
+
+
+def quantized_conv(shape):
+    """One quantized convolution; codes of the result as real numbers."""
+    q = Quantizer(20)
+    x = q.pair("x", 1 / 255)
+    q.node("Identity", [q.pair(q.conv(x, "c", shape[1], 8, 3), 0.01, 120)], "y")
+    return model(q.nodes, {"x": list(shape)}, ["y"], q.constants)
+
+
+def quantized_net(seed=21, shape=(1, 3, 19, 17)):
+    """Every integer kernel: dense, strided, depthwise and grouped convolutions with odd channels, SiLU and
+    leaky ReLU by table, a residual sum, a product, pooling, concatenation, upsampling, a mean, a matrix product."""
+    q = Quantizer(seed)
+    x = q.pair("x", 1 / 127, 3, numpy.int8)
+    stem = q.pair(q.conv(x, "stem", 3, 13, 3, strides=[2, 2]), 0.01, 117)
+    gate = q.pair(q.node("Sigmoid", [stem], "gate"), 1 / 256)
+    silu = q.pair(q.node("Mul", [stem, gate], "silu"), 0.007, 31)
+    depthwise = q.pair(q.node("Relu", [q.conv(silu, "dw", 13, 13, 3, group=13)], "dw_relu"), 0.004)
+    dense = q.pair(q.conv(depthwise, "dense", 13, 13, 1), 0.006, -5, numpy.int8)
+    residual = q.pair(q.node("Add", [dense, silu], "sum"), 0.01, 90)
+    pooled = q.pair(q.node("MaxPool", [residual], "pooled", kernel_shape=[2, 2], strides=[2, 2]), 0.01, 90)
+    leaky = q.pair(q.node("LeakyRelu", [pooled], "leaky", alpha=0.1), 0.008, 20)
+    up = q.node("Resize", [leaky, "", q.constant("up_s", numpy.array([1, 1, 2, 2], numpy.float32))], "up", mode="nearest")
+    cropped = q.node("Slice", [residual, q.constant("zero", numpy.array([0, 0])),
+                               q.constant("end", numpy.array([8, 8])), q.constant("axes", numpy.array([2, 3]))], "crop")
+    product = q.pair(q.node("Mul", [up, cropped], "product"), 0.02, 128)
+    both = q.pair(q.node("Concat", [up, product], "both", axis=1), 0.02, 120)
+    head = q.pair(q.conv(both, "head", 26, 35, 3, dilations=[1, 1]), 0.02, 128)
+    mean = q.pair(q.node("GlobalAveragePool", [head], "mean"), 0.01, 128)
+    flat = q.pair(q.node("Flatten", [mean], "flat"), 0.01, 128)
+    scores = q.node("Gemm", [flat, q.weights("fc", 7, 35), q.bias("fc_b", 7)], "logits", transB=1)
+    q.node("Identity", [q.pair(scores, 0.004, 100)], "scores")
+    return model(q.nodes, {"x": list(shape)}, ["head_d", "scores"], q.constants)

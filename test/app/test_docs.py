@@ -42,6 +42,8 @@ def folder(tmp_path):
 
     onnx.save(net(["N", 3, 16, 16]), tmp_path / "net.onnx")
     onnx.save(net([1, 3, "H", "W"]), tmp_path / "free.onnx")
+    onnx.save(nets.quantized_conv([1, 3, 16, 16]), tmp_path / "net_qdq.onnx")
+    (tmp_path / "conv.txt").write_text(blocks("quantization.md", "graph")[0])
     images = numpy.random.default_rng(1).random((2, 1, 3, 16, 16), numpy.float32)
     numpy.save(tmp_path / "image.npy", images[0])
     numpy.save(tmp_path / "other.npy", images[1])

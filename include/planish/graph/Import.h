@@ -61,6 +61,7 @@ public:
   int axis(int64_t value, int rank, std::string_view what = "axis");
 
   void fail(std::string text);         // bad input: attribute or operand values
+  void fail(Diagnostic error);         // what a rule used on the way complains about
   void notSupported(std::string text); // exit 3
   const std::optional<Diagnostic> &error() const { return problem; }
 

@@ -27,6 +27,13 @@ enum class LayoutRule : uint8_t {
   RowMajor,
 };
 
+/// How an operator stands between real numbers and their 8-bit codes; all others work on what they get.
+enum class Coding : uint8_t {
+  None,
+  Encodes,  // (x, scale, zero): the codes of real numbers
+  Decodes,  // (codes, scale, zero?): the real numbers that codes stand for
+};
+
 /// Where a value lives inside somebody's memory: element (i, ...) at offset + sum i*strides.
 struct View {
   std::vector<loop::Expr> strides;
@@ -59,6 +66,9 @@ struct OpView {
   loop::Buffer out;
 };
 
+struct IntegerContext;
+struct IntegerValue;
+
 struct OpDef {
   std::string_view name;      // its spelling in text: "conv"
   std::string_view summary;   // docs/operators.md is generated from the table
@@ -76,6 +86,11 @@ struct OpDef {
   /// Where input i lives if the output's memory is given: the inverse of a bijective view, or a part
   /// of a concatenation.
   std::optional<View> (*inputView)(const OpView &, int input, const View &output) = nullptr;
+  Coding coding = Coding::None;
+  /// The operator on codes, as an exact integer (graph/Integer.h); nothing where it must stay with real
+  /// numbers. Absent: what `compute` says is enough (moving and picking, sums, products, limits, functions
+  /// of one value), or there is no integer form.
+  std::optional<IntegerValue> (*integer)(IntegerContext &) = nullptr;
 };
 
 /// Whether as many operands are given as `operands` names; the error says what is missing or too much.

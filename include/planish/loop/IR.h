@@ -241,6 +241,12 @@ inline Expr conjunction(const Expr &a, const Expr &b) {
   return !a ? b : !b ? a : binary(BinaryOp::And, a, b);
 }
 
+/// 1.5 * 2^23. fma(x, y, kRounder) is the integer nearest to x*y (|x*y| < 2^22, ties to even) in the low
+/// bits of a float: bits(fma(x, y, kRounder)) - kRounderBits. It is never taken apart: one rounding is what
+/// it is for.
+inline constexpr double kRounder = 12582912.0;
+inline constexpr int64_t kRounderBits = 0x4B400000;
+
 /// The value of an integer immediate, if it is one.
 std::optional<int64_t> constantOf(const Expr &e);
 /// True if every dimension and stride of the buffer is constant.

@@ -10,7 +10,7 @@ namespace planish::loop {
 
 /// Which intrinsics a back end takes as they are; legalize expands the others.
 struct Legal {
-  bool fma = true;     // false: a fused multiply-add becomes a multiplication and an addition
+  bool fma = true;     // false: a fused multiply-add becomes a multiplication and an addition, kRounder's aside
   bool scale2 = true;  // always expanded to bit operations where false
 };
 

@@ -20,5 +20,22 @@ std::string documentation();
 
 // Rows that passes append (they may name what they make, never what they match).
 extern const graph::OpDef kCopy;  // out = in; the layout of the output may differ
+extern const graph::OpDef kCast, kQuantize, kDequantize, kRequantize, kLookup;
+
+/// Parameters of kCast.
+struct CastAttrs {
+  DType to = DType::f32;
+  void visit(graph::FieldVisitor &v) { v.field("to", to); }
+};
+/// Parameters of kRequantize: all are u8 codes; the result lies in [least, most].
+struct RequantizeAttrs {
+  int64_t zero = 0, least = 0, most = 255;
+  void visit(graph::FieldVisitor &v) {
+    v.field("zero", zero), v.field("least", least), v.field("most", most);
+  }
+};
+/// The elementwise a + b, a - b, a * b, min and max of two operands that broadcast.
+enum class Arithmetic : uint8_t { Add, Sub, Mul, Min, Max };
+const graph::OpDef &row(Arithmetic fn);
 
 } // namespace planish::ops

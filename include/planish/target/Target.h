@@ -22,6 +22,7 @@ struct Target {
   int registers = 32;                 // vector registers
   bool fma = true;
   bool dot4 = false;                  // u8 x s8 dot products of four
+  bool bytePermute = false;           // any bytes of two registers in one instruction
   bool maskedMemory = true;           // cheap masked loads and stores
   int cores = 1;
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;

@@ -13,6 +13,10 @@ namespace planish::transform {
 
 using graph::Graph;
 
+/// Folds quantize and dequantize nodes around operators into integer ones: exact 32-bit sums and one
+/// requantization, tables for functions of one code, bytes for what only picks elements. What it cannot
+/// prove exact stays with real numbers.
+Result<Graph> quantize(const Graph &g);
 /// Evaluates nodes whose operands are all constants (results up to 16 MiB and cheap enough).
 Result<Graph> foldConstants(const Graph &g);
 /// Removes what changes nothing (movement to the same shape, casts to the same type), merges chains

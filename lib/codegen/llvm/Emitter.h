@@ -97,6 +97,8 @@ private:
   llvm::Value *loadLanes(const Access &a, llvm::Type *type, llvm::Value *mask);
   void storeLanes(const Access &a, llvm::Value *value, llvm::Value *mask);
   llvm::Value *loadScattered(const Access &a, llvm::Type *type);
+  llvm::Value *lookedUp(const Access &a, llvm::Value *codes);
+  llvm::Value *permuted(llvm::Value *table, llvm::Value *codes);
   llvm::Value *loadStrided(const Access &a, int64_t stride, llvm::Type *type);
   llvm::Value *loadRuns(const Access &a, int run, llvm::Type *type);
   llvm::Value *laneAddresses(const Access &a);
@@ -116,6 +118,7 @@ private:
 
   // Intrinsics.cpp
   llvm::Value *intrinsic(const loop::Call &c, Type t);
+  llvm::Value *rounded(llvm::Value *x, llvm::Value *y);
   llvm::Value *fma(llvm::Value *x, llvm::Value *y, llvm::Value *z);
   llvm::Value *scale2(llvm::Value *x, llvm::Value *n, int lanes);
   llvm::Value *dot4(llvm::Value *x, llvm::Value *y, llvm::Value *z, int lanes);

@@ -34,11 +34,33 @@ Value *Emitter::intrinsic(const Call &c, Type t) {
   }
 }
 
+namespace {
+bool isRounder(Value *z) {
+  auto *k = llvm::dyn_cast<llvm::Constant>(z);
+  if (k && z->getType()->isVectorTy()) k = k->getSplatValue();
+  auto *number = k ? llvm::dyn_cast<llvm::ConstantFP>(k) : nullptr;
+  return number && number->isExactlyValue(kRounder);
+}
+} // namespace
+
+/// fma(x, y, kRounder): the product is exact in double, where adding 1.5 * 2^52 leaves the nearest
+/// integer in the low word; that plus kRounder is exact in float.
+Value *Emitter::rounded(Value *x, Value *y) {
+  llvm::Type *wide = x->getType()->getWithNewType(b.getDoubleTy()),
+             *bits = x->getType()->getWithNewType(b.getInt64Ty()),
+             *words = x->getType()->getWithNewType(b.getInt32Ty());
+  Value *product = b.CreateFMul(b.CreateFPExt(x, wide), b.CreateFPExt(y, wide));
+  Value *sum = b.CreateFAdd(product, llvm::ConstantFP::get(wide, 6755399441055744.0));
+  Value *whole = b.CreateTrunc(b.CreateBitCast(sum, bits), words);
+  return b.CreateFAdd(b.CreateSIToFP(whole, x->getType()), llvm::ConstantFP::get(x->getType(), kRounder));
+}
+
 /// One rounding with or without an instruction for it. Without: the product of two floats is exact in
 /// double, the sum is rounded to odd there, and rounding that to float is then correct (Boldo,
 /// Melquiond, "Emulation of a FMA and correctly rounded sums", 2008).
 Value *Emitter::fma(Value *x, Value *y, Value *z) {
   if (target.fma) return b.CreateIntrinsic(llvm::Intrinsic::fma, {x->getType()}, {x, y, z});
+  if (isRounder(z)) return rounded(x, y);
   llvm::Type *wide = x->getType()->getWithNewType(b.getDoubleTy()),
              *bits = x->getType()->getWithNewType(b.getInt64Ty());
   auto whole = [&](uint64_t k) { return llvm::ConstantInt::get(bits, k); };

@@ -3,6 +3,7 @@
 
 #include "planish/support/Check.h"
 
+#include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 
 #include <algorithm>
@@ -45,6 +46,15 @@ int lanesOf(llvm::Type *t) {
   return v ? int(v->getNumElements()) : 1;
 }
 
+/// The u8 codes by which a vector reads a table of 256 bytes, where that is what the access is.
+Expr tableCodes(const Access &a, Type t) {
+  if (t.lanes == 1 || byteSize(t.dtype) != 1 || a.irregular.size() != 1 || !a.steps.empty()) return {};
+  const BufferNode &table = *a.buffer;
+  if (table.shape.size() != 1 || constantOf(table.shape[0]) != 256 || constantOf(table.strides[0]) != 1) return {};
+  auto *index = as<Cast>(a.irregular[0].first);
+  return index && index->value->type.dtype == DType::u8 ? index->value : Expr();
+}
+
 } // namespace
 
 /// `p` where the scalar mask holds, else the address of a zero that may always be read.
@@ -67,6 +77,7 @@ Value *Emitter::load(const Expr &e, const Load &l) {
   Value *mask = l.mask ? fitted(expr(l.mask), e->type.lanes) : nullptr;
   llvm::Type *stored = memoryType(e->type);
   Value *v;
+  if (Expr codes = mask ? Expr() : tableCodes(a, e->type)) return lookedUp(a, fitted(expr(codes), e->type.lanes));
   if (mask && l.buffer->scope == Scope::Register && a.constantLanes() && strideOf(a.lanes) == 1) {
     // All lanes exist, and a masked load would keep the buffer out of registers.
     v = b.CreateSelect(mask, loadLanes(a, stored, nullptr), llvm::Constant::getNullValue(stored));
@@ -172,6 +183,39 @@ Value *Emitter::loadScattered(const Access &a, llvm::Type *stored) {
     r = b.CreateInsertElement(r, b.CreateAlignedLoad(stored->getScalarType(), at, align), uint64_t(l));
   }
   return r;
+}
+
+/// table[code] of every lane: permutations of registers that hold the table where the target has them for
+/// bytes, else one load after the other.
+Value *Emitter::lookedUp(const Access &a, Value *codes) {
+  Value *table = address(a);
+  if (target.bytePermute && lanesOf(codes->getType()) <= 64) return permuted(table, codes);
+  Value *r = llvm::PoisonValue::get(codes->getType());
+  for (int l = 0; l < lanesOf(codes->getType()); ++l) {
+    Value *code = b.CreateZExt(b.CreateExtractElement(codes, uint64_t(l)), b.getInt64Ty());
+    r = b.CreateInsertElement(r, b.CreateAlignedLoad(b.getInt8Ty(), step(table, code), llvm::Align(1)),
+                              uint64_t(l));
+  }
+  return r;
+}
+
+/// Seven bits of a code choose from two registers, the eighth between two such choices.
+Value *Emitter::permuted(Value *table, Value *codes) {
+  constexpr int kBytes = 64;
+  int lanes = lanesOf(codes->getType());
+  auto *whole = llvm::FixedVectorType::get(b.getInt8Ty(), kBytes);
+  Value *parts[4];
+  for (int k = 0; k < 4; ++k)
+    parts[k] = b.CreateAlignedLoad(whole, step(table, b.getInt64(uint64_t(k * kBytes))), llvm::Align(1));
+  std::vector<int> pick = ascending(0, lanes);
+  pick.resize(kBytes, 0);
+  Value *index = b.CreateShuffleVector(codes, pick);
+  auto half = [&](Value *low, Value *high) {
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_qi_512, {}, {low, index, high});
+  };
+  Value *upper = b.CreateICmpSLT(index, llvm::Constant::getNullValue(whole));
+  Value *found = b.CreateSelect(upper, half(parts[2], parts[3]), half(parts[0], parts[1]));
+  return b.CreateShuffleVector(found, ascending(0, lanes));
 }
 
 void Emitter::store(const Store &s) {

@@ -127,10 +127,11 @@ Proposal convolution(Random &r, const graph::OpDef &, bool transposed) {
   int64_t group = r.pick({1, 1, 2, 3}), in = r.pick({1, 2, 3, 5}), out = r.pick({1, 2, 3, 7});
   s.fields["group"] = group;
   Ints weights = transposed ? Ints{group * in, out} : Ints{group * out, in};
-  Proposal p{{{DType::f32, chained({r.pick({1, 2}), group * in}, s.sizes)},
-              {DType::f32, chained(weights, s.kernel)}},
+  DType x = transposed || r.chance(60) ? DType::f32 : r.chance(50) ? DType::u8 : DType::i8;
+  DType w = x == DType::f32 ? x : DType::i8, sum = x == DType::f32 ? x : DType::i32;
+  Proposal p{{{x, chained({r.pick({1, 2}), group * in}, s.sizes)}, {w, chained(weights, s.kernel)}},
              s.fields};
-  if (r.chance(50)) p.operands.push_back({DType::f32, {group * out}});
+  if (r.chance(50)) p.operands.push_back({sum, {group * out}});
   return p;
 }
 Proposal conv(Random &r, const graph::OpDef &op) { return convolution(r, op, false); }
@@ -143,8 +144,8 @@ Proposal pool(Random &r, const graph::OpDef &) {
 Proposal matmul(Random &r, const graph::OpDef &) {
   Ints batch = anyShape(r, 0, 2), a = broadcastable(r, batch), b = broadcastable(r, batch);
   int64_t depth = r.pick({1, 2, 5, 17});
-  DType type = anyType(r);
-  return {{{type, chained(a, {anySize(r), depth})}, {type, chained(b, {depth, r.pick({1, 3, 16, 33})})}}, {}};
+  DType type = anyType(r), other = type == DType::u8 ? DType::i8 : type;
+  return {{{type, chained(a, {anySize(r), depth})}, {other, chained(b, {depth, r.pick({1, 3, 16, 33})})}}, {}};
 }
 Proposal reduction(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 1, 4), axes;
@@ -298,6 +299,31 @@ Proposal pick(Random &r, const graph::OpDef &) {
           {{"axis", axis}, {"count", 1 + r.below(size)}}};
 }
 
+DType anyCode(Random &r) { return r.chance(50) ? DType::u8 : DType::i8; }
+Proposal quantize(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 4);
+  return {{{DType::f32, shape},
+           {DType::f32, broadcastable(r, shape)},
+           {anyCode(r), broadcastable(r, shape)}},
+          {}};
+}
+Proposal dequantize(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 4);
+  DType type = r.chance(30) ? DType::i32 : anyCode(r);
+  Proposal p{{{type, shape}, {DType::f32, broadcastable(r, shape)}}, {}};
+  if (r.chance(50)) p.operands.push_back({type, broadcastable(r, shape)});
+  return p;
+}
+Proposal requantize(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 0, 4);
+  int64_t least = r.below(100);
+  return {{{DType::i32, shape}, {DType::f32, broadcastable(r, shape)}},
+          {{"zero", r.below(256)}, {"least", least}, {"most", least + r.below(156)}}};
+}
+Proposal lookup(Random &r, const graph::OpDef &) {
+  return {{{DType::u8, anyShape(r, 0, 4)}, {anyCode(r), {256}}}, {}};
+}
+
 using Generator = Proposal (*)(Random &, const graph::OpDef &);
 const std::map<std::string_view, Generator> kGenerators{
     {"conv", conv},
@@ -334,6 +360,10 @@ const std::map<std::string_view, Generator> kGenerators{
     {"pick", pick},
     {"shape", shapeOf},
     {"range", range},
+    {"quantize", quantize},
+    {"dequantize", dequantize},
+    {"requantize", requantize},
+    {"lookup", lookup},
 };
 
 // ---- from a proposal to a graph ------------------------------------------------------------------

@@ -1,0 +1,137 @@
+// Real numbers to 8-bit codes and back, and what the quantize pass makes: the requantization of a 32-bit
+// sum and tables. Scale and zero point are operands that broadcast, so per tensor and per axis are one row.
+#include "Quantization.h"
+
+#include <algorithm>
+
+namespace planish::ops {
+
+namespace {
+
+constexpr DTypes kCodes = bit(DType::u8) | bit(DType::i8);
+
+std::pair<double, double> limitsOf(DType codes) {
+  return codes == DType::u8 ? std::pair(0.0, 255.0) : std::pair(-128.0, 127.0);
+}
+
+/// Operand `input` broadcasts to the shape of operand 0.
+Status wantBroadcastable(InferContext &c, int input) {
+  PLANISH_ASSIGN(Shape shape, broadcastShape(c, c.in(0).shape, c.in(input).shape));
+  if (shape == c.in(0).shape) return {};
+  return badInput("operand " + std::to_string(input) + " is " + textOf(c.in(input)) +
+                  ", which does not broadcast to " + textOf(c.in(0)));
+}
+
+/// Scale and zero point of (x, scale, zero).
+Status wantParameters(InferContext &c, DTypes zeros) {
+  PLANISH_TRY(wantType(c, 1, kFloats));
+  PLANISH_TRY(wantBroadcastable(c, 1));
+  if (!c.has(2)) return {};
+  PLANISH_TRY(wantType(c, 2, zeros));
+  return wantBroadcastable(c, 2);
+}
+
+Types inferQuantize(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 3, 3));
+  PLANISH_TRY(wantType(c, 0, kFloats));
+  PLANISH_TRY(wantParameters(c, kCodes));
+  return oneOutput({c.in(2).dtype, c.in(0).shape, {}, {}});
+}
+/// clamp(round(x / scale) + zero), in floats, which hold all these integers.
+Compute computeQuantize(const OpView &v) {
+  auto [lo, hi] = limitsOf(v.outType.dtype);
+  return mapped(v, "quantize", [&](const Exprs &at) {
+    auto operand = [&](int i) { return load(v.in[size_t(i)], graph::broadcastIndices(v, i, at)); };
+    Expr steps = loop::call(Intrinsic::Round, {binary(BinaryOp::Div, operand(0), operand(1))});
+    Expr code = steps + cast(DType::f32, operand(2));
+    return cast(v.outType.dtype, min(max(code, loop::fimm(lo)), loop::fimm(hi)));
+  });
+}
+
+Types inferDequantize(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 2, 3));
+  PLANISH_TRY(wantType(c, 0, kCodes | bit(DType::i32)));
+  PLANISH_TRY(wantParameters(c, bit(c.in(0).dtype)));
+  return oneOutput({DType::f32, c.in(0).shape, {}, {}});
+}
+Compute computeDequantize(const OpView &v) {
+  return mapped(v, "dequantize", [&](const Exprs &at) {
+    auto operand = [&](int i) { return load(v.in[size_t(i)], graph::broadcastIndices(v, i, at)); };
+    Expr steps = cast(DType::i32, load(v.in[0], at));
+    if (v.in.size() > 2 && v.in[2]) steps = steps - cast(DType::i32, operand(2));
+    return cast(DType::f32, steps) * operand(1);
+  });
+}
+
+// ---- requantization ------------------------------------------------------------------------------
+
+Types inferRequantize(InferContext &c) {
+  const RequantizeAttrs &a = c.attrs().as<RequantizeAttrs>();
+  PLANISH_TRY(wantOperands(c, 2, 2));
+  PLANISH_TRY(wantType(c, 0, bit(DType::i32)));
+  PLANISH_TRY(wantType(c, 1, kFloats));
+  PLANISH_TRY(wantBroadcastable(c, 1));
+  if (a.zero < 0 || a.zero > 255 || a.least < 0 || a.most > 255 || a.least > a.most)
+    return badInput("zero, least and most are codes, 0 to 255, least not above most");
+  return oneOutput({DType::u8, c.in(0).shape, {}, {}});
+}
+/// clamp(nearest(float(acc) * scale) + zero), one rounding after the product: the only rule by which a
+/// sum becomes codes, the same on every target.
+Compute computeRequantize(const OpView &v) {
+  const RequantizeAttrs &a = v.attrs.as<RequantizeAttrs>();
+  return mapped(v, "requantize", [&](const Exprs &at) {
+    Expr scale = load(v.in[1], graph::broadcastIndices(v, 1, at));
+    Expr sum = cast(DType::f32, load(v.in[0], at));
+    Expr nearest = loop::call(Intrinsic::Bits,
+                              {loop::call(Intrinsic::Fma, {sum, scale, loop::fimm(loop::kRounder)})});
+    Type i32{DType::i32};
+    Expr code = nearest - imm(loop::kRounderBits - a.zero, i32);
+    return cast(DType::u8, min(max(code, imm(a.least, i32)), imm(a.most, i32)));
+  });
+}
+
+Types inferLookup(InferContext &c) {
+  PLANISH_TRY(wantOperands(c, 2, 2));
+  PLANISH_TRY(wantType(c, 0, bit(DType::u8)));
+  if (c.in(1).shape != Shape{Dim(256)})
+    return badInput("the table is " + textOf(c.in(1)) + ", expected 256 entries");
+  return oneOutput({c.in(1).dtype, c.in(0).shape, {}, {}});
+}
+Compute computeLookup(const OpView &v) {
+  return mapped(v, "lookup",
+                [&](const Exprs &at) { return load(v.in[1], {cast(DType::i64, load(v.in[0], at))}); });
+}
+
+} // namespace
+
+const OpDef kQuantize = {.name = "quantize",
+                         .summary = "codes of real numbers: x / scale to the nearest (ties to even), plus "
+                                    "zero, saturated; zero's type is the result's",
+                         .operands = "x, scale, zero",
+                         .cls = OpClass::Elementwise,
+                         .infer = inferQuantize,
+                         .compute = computeQuantize,
+                         .coding = graph::Coding::Encodes};
+const OpDef kDequantize = {.name = "dequantize",
+                           .summary = "the real numbers of codes: (x - zero) * scale",
+                           .operands = "x, scale, zero?",
+                           .cls = OpClass::Elementwise,
+                           .infer = inferDequantize,
+                           .compute = computeDequantize,
+                           .coding = graph::Coding::Decodes};
+const OpDef kRequantize = {.name = "requantize",
+                           .summary = "u8 codes of a 32-bit sum: sum * scale to the nearest (one rounding), "
+                                      "plus zero, within least and most",
+                           .operands = "sum, scale",
+                           .cls = OpClass::Elementwise,
+                           .prototype = RequantizeAttrs{},
+                           .infer = inferRequantize,
+                           .compute = computeRequantize};
+const OpDef kLookup = {.name = "lookup",
+                       .summary = "table[x]: any function of one u8 code",
+                       .operands = "x, table",
+                       .cls = OpClass::Elementwise,
+                       .infer = inferLookup,
+                       .compute = computeLookup};
+
+} // namespace planish::ops

@@ -1,0 +1,250 @@
+#include "IntegerOperands.h"
+
+#include "planish/graph/Evaluate.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace planish::transform {
+
+using graph::Coding;
+using graph::Tensor;
+
+namespace {
+
+/// Scales far from this are refused: their quotients could be subnormal, which targets treat differently.
+constexpr double kLeastScale = 0x1p-60, kMostScale = 0x1p60;
+
+template <class T> std::vector<double> numbers(const std::vector<std::byte> &bytes) {
+  std::vector<double> r(bytes.size() / sizeof(T));
+  for (size_t i = 0; i < r.size(); ++i) {
+    T value;
+    std::memcpy(&value, bytes.data() + i * sizeof(T), sizeof(T));
+    r[i] = double(value);
+  }
+  return r;
+}
+std::vector<double> numbersOf(const Tensor &t) {
+  switch (t.dtype) {
+  case DType::b1:
+  case DType::u8: return numbers<uint8_t>(*t.data);
+  case DType::i8: return numbers<int8_t>(*t.data);
+  case DType::i32: return numbers<int32_t>(*t.data);
+  case DType::i64: return numbers<int64_t>(*t.data);
+  case DType::f32: return numbers<float>(*t.data);
+  }
+  return {};
+}
+
+Tensor tensorOf(const graph::Value &constant) {
+  return {constant.type.dtype, *constantShape(constant.type.shape), constant.data};
+}
+
+/// The only number of a constant operand.
+std::optional<double> soleNumber(const Graph &g, ValueId v) {
+  if (!g[v].isConstant() || graph::elementCount(g.type(v).shape) != 1) return std::nullopt;
+  return numbersOf(tensorOf(g[v]))[0];
+}
+
+/// A node on given tensors; nothing where that fails.
+std::optional<Tensor> applied(const Node &node, const std::vector<Tensor> &operands) {
+  Graph alone;
+  std::vector<ValueId> values;
+  for (const Tensor &t : operands)
+    values.push_back(alone.addConstant({t.dtype, Shape(t.shape.begin(), t.shape.end()), {}, {}}, t.data));
+  auto made = alone.append(*node.op, node.attrs, values, node.loc);
+  if (!made) return std::nullopt;
+  alone.setOutputs(*made);
+  auto results = graph::evaluate(alone, {});
+  if (!results) return std::nullopt;
+  return results->front();
+}
+
+/// A constant of codes behind dequantization: its own bytes, or those that quantizing a constant gives.
+std::optional<Tensor> constantCodes(const Graph &g, ValueId v) {
+  if (g[v].isConstant()) return tensorOf(g[v]);
+  if (!g[v].def) return std::nullopt;
+  const Node &node = g[*g[v].def];
+  if (node.op->coding != Coding::Encodes) return std::nullopt;
+  std::vector<Tensor> operands;
+  for (ValueId input : node.inputs) {
+    if (!g[input].isConstant()) return std::nullopt;
+    operands.push_back(tensorOf(g[input]));
+  }
+  return applied(node, operands);
+}
+
+/// A number per element of a broadcast parameter.
+struct Along {
+  std::vector<double> values;
+  int axis = 0;
+};
+/// A parameter that varies along one dimension of a tensor of the shape at most.
+std::optional<Along> along(const Tensor &parameter, const std::vector<int64_t> &shape) {
+  Along r{numbersOf(parameter)};
+  for (size_t d = 0; d < parameter.shape.size(); ++d) {
+    if (parameter.shape[d] == 1) continue;
+    if (parameter.shape[d] != int64_t(r.values.size())) return std::nullopt;
+    r.axis = int(shape.size() - parameter.shape.size() + d);
+  }
+  return r;
+}
+
+/// The index along `axis` of every element of a tensor of the shape.
+template <class F> void forElements(const std::vector<int64_t> &shape, int axis, F f) {
+  int64_t count = 1, inner = 1;
+  for (int64_t d : shape) count *= d;
+  for (size_t d = size_t(axis) + 1; d < shape.size(); ++d) inner *= shape[d];
+  int64_t size = shape.empty() ? 1 : shape[size_t(axis)];
+  for (int64_t i = 0; i < count; ++i) f(size_t(i), size_t(i / inner % size));
+}
+
+std::optional<graph::IntegerWeights> decoded(const Graph &g, const Node &node) {
+  auto codes = constantCodes(g, node.inputs[0]);
+  if (!codes || !g[node.inputs[1]].isConstant()) return std::nullopt;
+  graph::IntegerWeights w;
+  w.shape = codes->shape;
+  for (double v : numbersOf(*codes)) w.values.push_back(int32_t(v));
+  if (node.inputs.size() > 2 && node.inputs[2] != kAbsent) {
+    if (!g[node.inputs[2]].isConstant()) return std::nullopt;
+    auto zero = along(tensorOf(g[node.inputs[2]]), w.shape);
+    if (!zero || zero->values.empty()) return std::nullopt;
+    forElements(w.shape, zero->axis, [&](size_t i, size_t at) {
+      w.values[i] -= int32_t(zero->values[zero->values.size() == 1 ? 0 : at]);
+    });
+  }
+  auto scale = along(tensorOf(g[node.inputs[1]]), w.shape);
+  if (!scale || scale->values.empty()) return std::nullopt;
+  w.scale = scale->values;
+  w.axis = scale->axis;
+  return w;
+}
+
+/// Where a movement puts dimension `axis` of its operand: the only dimension of the result along which
+/// the operand's index in `axis` grows, one by one.
+std::optional<int> movedAxis(const Graph &g, const Node &node, int axis) {
+  if (!node.op->outputView) return std::nullopt;
+  graph::View view{std::vector<loop::Expr>(g.type(node.inputs[0]).shape.size(), loop::imm(0)), loop::imm(0)};
+  view.strides[size_t(axis)] = loop::imm(1);
+  auto moved = node.op->outputView(opView(g, node), view);
+  if (!moved || loop::constantOf(moved->offset) != 0) return std::nullopt;
+  std::optional<int> r;
+  const Shape &shape = g.type(node.outputs[0]).shape;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    auto stride = loop::constantOf(moved->strides[d]);
+    if (!stride) return std::nullopt;
+    if (*stride == 0 || shape[d].upper() == 1) continue;
+    if (*stride != 1 || r || shape[d] != g.type(node.inputs[0]).shape[size_t(axis)]) return std::nullopt;
+    r = int(d);
+  }
+  return r;
+}
+
+/// The operand that an expression reads whole, if it does.
+int operandRead(const Meaning &m, const loop::Expr &e) {
+  auto *access = loop::as<loop::Load>(e);
+  if (!access || access->mask) return -1;
+  auto found = std::ranges::find(m.view.in, access->buffer);
+  return found == m.view.in.end() ? -1 : int(found - m.view.in.begin());
+}
+
+bool picks(const Meaning &m, const loop::Expr &e, std::vector<bool> &from) {
+  if (auto *s = loop::as<loop::Select>(e)) return picks(m, s->a, from) && picks(m, s->b, from);
+  int operand = operandRead(m, e);
+  if (operand >= 0) from[size_t(operand)] = true;
+  return operand >= 0;
+}
+
+} // namespace
+
+std::optional<Parameters> parametersOf(const Graph &g, const Node &node) {
+  auto scale = soleNumber(g, node.inputs[1]);
+  if (!scale || !(*scale >= kLeastScale && *scale <= kMostScale)) return std::nullopt;
+  bool encodes = node.op->coding == Coding::Encodes;
+  DType codes = g.type(encodes ? node.outputs[0] : node.inputs[0]).dtype;
+  if (codes != DType::u8 && codes != DType::i8) return std::nullopt;
+  std::optional<double> zero = 0;
+  if (node.inputs.size() > 2 && node.inputs[2] != kAbsent) zero = soleNumber(g, node.inputs[2]);
+  if (!zero) return std::nullopt;
+  return Parameters{*scale, int32_t(*zero) + shiftOf(codes)};
+}
+
+std::optional<std::vector<bool>> pickedOperands(const Graph &g, const Node &node) {
+  auto meaning = meaningOf(g, node);
+  if (!meaning || node.inputs.empty()) return std::nullopt;
+  const loop::Compute &c = meaning->compute;
+  std::vector<bool> from(node.inputs.size(), false);
+  bool all = false;
+  if (c.reduce.empty()) {
+    all = picks(*meaning, c.value, from);
+  } else if ((c.combine == loop::Combine::Max || c.combine == loop::Combine::Min) && !c.rhs && !c.init) {
+    auto *result = loop::as<loop::VarRef>(c.value);
+    all = result && result->var == c.sum && picks(*meaning, c.lhs, from);
+  }
+  if (!all) return std::nullopt;
+  return from;
+}
+
+std::optional<Limits> limitsOf(const Graph &g, const Node &node) {
+  auto meaning = meaningOf(g, node);
+  if (!meaning || !meaning->compute.reduce.empty() || node.inputs.size() != 1) return std::nullopt;
+  Limits r{-INFINITY, INFINITY};
+  loop::Expr e = meaning->compute.value;
+  while (auto *b = loop::as<loop::Binary>(e)) {
+    auto *bound = loop::as<loop::FloatImm>(b->b);
+    if (!bound || (b->op != loop::BinaryOp::Max && b->op != loop::BinaryOp::Min)) return std::nullopt;
+    // From the outside in: the outer bounds hold whatever the inner ones say.
+    double inner = std::clamp(bound->value, r.least, r.most);
+    (b->op == loop::BinaryOp::Max ? r.least : r.most) = inner;
+    e = b->a;
+  }
+  if (operandRead(*meaning, e) != 0 || !(r.least <= r.most)) return std::nullopt;
+  if (r.least == -INFINITY && r.most == INFINITY) return std::nullopt;
+  return r;
+}
+
+std::optional<Pair> pairOf(const Graph &g, const Node &node) {
+  if (node.op->cls != graph::OpClass::Elementwise || node.inputs.size() != 2) return std::nullopt;
+  auto meaning = meaningOf(g, node);
+  auto *binary = meaning ? loop::as<loop::Binary>(meaning->compute.value) : nullptr;
+  if (!binary || meaning->compute.value->type.dtype != DType::f32) return std::nullopt;
+  int a = operandRead(*meaning, binary->a), b = operandRead(*meaning, binary->b);
+  if (a < 0 || b < 0 || a == b) return std::nullopt;
+  return Pair{binary->op, size_t(a), size_t(b)};
+}
+
+std::optional<graph::IntegerWeights> weightsOf(const Graph &g, ValueId value) {
+  if (value == kAbsent || !g[value].def) return std::nullopt;
+  const Node &node = g[*g[value].def];
+  if (node.op->coding == Coding::Decodes) return decoded(g, node);
+  if (node.op->cls != graph::OpClass::Movement || node.inputs.size() != 1) return std::nullopt;
+  auto w = weightsOf(g, node.inputs[0]);
+  if (!w) return std::nullopt;
+  if (w->scale.size() > 1) {
+    auto axis = movedAxis(g, node, w->axis);
+    if (!axis) return std::nullopt;
+    w->axis = *axis;
+  }
+  auto bytes = std::as_bytes(std::span(w->values));
+  auto moved = applied(node, {{DType::i32, w->shape,
+                               std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end())}});
+  if (!moved) return std::nullopt;
+  w->shape = moved->shape;
+  std::memcpy(w->values.data(), moved->data->data(), moved->data->size());
+  return w;
+}
+
+std::optional<Reals> realsOf(const Graph &g, ValueId value) {
+  if (value == kAbsent) return std::nullopt;
+  if (g[value].isConstant() && g.type(value).dtype == DType::f32)
+    return Reals{*constantShape(g.type(value).shape), numbersOf(tensorOf(g[value]))};
+  auto w = weightsOf(g, value);
+  if (!w) return std::nullopt;
+  Reals r{w->shape, std::vector<double>(w->values.size())};
+  forElements(w->shape, w->axis, [&](size_t i, size_t at) {
+    r.values[i] = w->values[i] * w->scale[w->scale.size() == 1 ? 0 : at];
+  });
+  return r;
+}
+
+} // namespace planish::transform
