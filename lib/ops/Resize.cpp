@@ -310,7 +310,11 @@ ResizeAttrs unchanged(Importer &i, ValueId x) {
 std::vector<ValueId> resized(Importer &i, ValueId x, const ResizeAttrs &a) {
   bool crops = a.coordinates == Coordinates::TfCropAndResize;
   if (i.error() || (a.sizes == i.type(x).shape && !crops)) return one(x);
-  return one(i.append(kResize, a, {x}));
+  // Between integers lie none: they are interpolated as floats, to the nearest.
+  DType type = i.type(x).dtype;
+  if (a.mode == ResizeMode::Nearest || isFloat(type)) return one(i.append(kResize, a, {x}));
+  ValueId y = apply(i, Unary::Round, i.append(kResize, a, {convertedTo(i, x, DType::f32)}));
+  return one(convertedTo(i, y, type));
 }
 Ints allAxes(size_t rank) {
   Ints r;
