@@ -341,17 +341,17 @@ std::vector<ValueId> importConvTranspose(Importer &i) {
 
 } // namespace
 
-const OpDef kConv = {.name = "conv",
-                     .summary =
-                         "convolution (N, C, spatial...) with groups, strides, dilations, zero padding; of "
-                         "integers in i32; a bias of rank above 1 is [classes of positions by skipped taps..., C]",
-                     .operands = "x, w, bias?",
-                     .cls = OpClass::Contraction,
-                     .layout = LayoutRule::ChannelsLast,
-                     .prototype = ConvAttrs{},
-                     .infer = inferConv,
-                     .compute = computeConv,
-                     .integer = integerConv};
+const OpDef kConv = {
+    .name = "conv",
+    .summary = "convolution (N, C, spatial...) with groups, strides, dilations, zero padding; of "
+               "integers in i32; a bias of rank above 1 is [classes of positions by skipped taps..., C]",
+    .operands = "x, w, bias?",
+    .cls = OpClass::Contraction,
+    .layout = LayoutRule::ChannelsLast,
+    .prototype = ConvAttrs{},
+    .infer = inferConv,
+    .compute = computeConv,
+    .integer = integerConv};
 
 Family convolutionFamily() {
   return {{&kConv, &kConvTranspose}, {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};

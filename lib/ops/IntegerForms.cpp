@@ -23,7 +23,8 @@ namespace {
 /// A bias must leave most of the accumulator to the products.
 constexpr double kMaxBias = double(1 << 30);
 
-template <class T> ValueId constantOf(graph::Graph &g, DType dtype, Ints shape, const std::vector<T> &values) {
+template <class T>
+ValueId constantOf(graph::Graph &g, DType dtype, Ints shape, const std::vector<T> &values) {
   return g.addConstant(dtype, shape, values);
 }
 
@@ -85,7 +86,8 @@ std::optional<IntegerParts> integerParts(const IntegerContext &c, size_t channel
     coarsen(p, o, bias[o]);
     p.bias.push_back(std::llrint(bias[o] / p.scale[p.scale.size() == 1 ? 0 : o]));
     int64_t norm = 0;
-    for (int64_t t = 0; t < p.terms; ++t) norm += std::abs(int64_t(p.weights[o * size_t(p.terms) + size_t(t)]));
+    for (int64_t t = 0; t < p.terms; ++t)
+      norm += std::abs(int64_t(p.weights[o * size_t(p.terms) + size_t(t)]));
     if (norm > graph::kMaxAccumulator) return std::nullopt;
     p.bound.push_back(norm * farthest + std::abs(p.bias.back()));
     if (p.bound.back() > graph::kMaxAccumulator) return std::nullopt;
@@ -148,7 +150,8 @@ std::optional<IntegerValue> integerConv(IntegerContext &c) {
   auto parts = integerParts(c, 0);
   if (!parts) return std::nullopt;
   const Ints &shape = c.weights[1]->shape;
-  auto windows = windowsOf(Ints(shape.begin() + 2, shape.end()), a.strides, a.dilations, a.padsBegin, a.padsEnd);
+  auto windows =
+      windowsOf(Ints(shape.begin() + 2, shape.end()), a.strides, a.dilations, a.padsBegin, a.padsEnd);
   const Codes &x = *c.codes[0];
   std::vector<ClassTaps> dims;
   for (size_t d = 0; d < windows.size(); ++d) {
@@ -158,9 +161,9 @@ std::optional<IntegerValue> integerConv(IntegerContext &c) {
     if (!borders) borders = Borders{0, 1, 1};
     dims.push_back({*borders, windows[d], borders->count ? c.types[0].shape[d + 2].upper() : 0});
   }
-  auto sum = c.append(kConv, c.attrs,
-                      {x.value, weightConstant(c.graph, shape, parts->weights),
-                       biasOf(c.graph, *parts, x.zero, dims)});
+  auto sum = c.append(
+      kConv, c.attrs,
+      {x.value, weightConstant(c.graph, shape, parts->weights), biasOf(c.graph, *parts, x.zero, dims)});
   if (!sum) return std::nullopt;
   return IntegerValue{*sum, 1, parts->scale, {0}, parts->bound};
 }
@@ -199,16 +202,24 @@ std::optional<IntegerValue> integerMean(IntegerContext &c, const Ints &axes, boo
   return IntegerValue{*sum, 0, {x.scale / double(count)}, {-count * x.zero}, {count * farthest}};
 }
 
-std::optional<IntegerValue> integerWindowMean(IntegerContext &c, const ConvAttrs &window, const Ints &kernel) {
+std::optional<IntegerValue> integerWindowMean(IntegerContext &c, const ConvAttrs &window,
+                                              const Ints &kernel) {
   if (!c.codes[0] || !c.types[0].shape[1].isConstant()) return std::nullopt;
   int64_t channels = c.types[0].shape[1].constant(), area = sizeOf(kernel);
   ConvAttrs attrs = window;
   attrs.group = channels;
-  IntegerWeights ones{{channels, 1}, std::vector<int32_t>(size_t(channels * area), 1), {1.0 / double(area)}, 0};
+  IntegerWeights ones{
+      {channels, 1}, std::vector<int32_t>(size_t(channels * area), 1), {1.0 / double(area)}, 0};
   ones.shape.insert(ones.shape.end(), kernel.begin(), kernel.end());
   Attrs boxed = attrs;
-  IntegerContext conv{c.graph, boxed, c.loc, {c.types[0], {}}, c.result, {c.codes[0], std::nullopt},
-                      {std::nullopt, std::move(ones)}, {std::nullopt, std::nullopt}};
+  IntegerContext conv{c.graph,
+                      boxed,
+                      c.loc,
+                      {c.types[0], {}},
+                      c.result,
+                      {c.codes[0], std::nullopt},
+                      {std::nullopt, std::move(ones)},
+                      {std::nullopt, std::nullopt}};
   return integerConv(conv);
 }
 

@@ -81,7 +81,8 @@ std::vector<ValueId> importGemm(Importer &i) {
 } // namespace
 
 const OpDef kMatmul = {.name = "matmul",
-                       .summary = "matrix product of the last two dimensions, the others broadcast; of codes in i32",
+                       .summary =
+                           "matrix product of the last two dimensions, the others broadcast; of codes in i32",
                        .operands = "a, b",
                        .cls = OpClass::Contraction,
                        .layout = LayoutRule::RowMajor,

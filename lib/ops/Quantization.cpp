@@ -82,8 +82,8 @@ Compute computeRequantize(const OpView &v) {
   return mapped(v, "requantize", [&](const Exprs &at) {
     Expr scale = load(v.in[1], graph::broadcastIndices(v, 1, at));
     Expr sum = cast(DType::f32, load(v.in[0], at));
-    Expr nearest = loop::call(Intrinsic::Bits,
-                              {loop::call(Intrinsic::Fma, {sum, scale, loop::fimm(loop::kRounder)})});
+    Expr nearest =
+        loop::call(Intrinsic::Bits, {loop::call(Intrinsic::Fma, {sum, scale, loop::fimm(loop::kRounder)})});
     Type i32{DType::i32};
     Expr code = nearest - imm(loop::kRounderBits - a.zero, i32);
     return cast(DType::u8, min(max(code, imm(a.least, i32)), imm(a.most, i32)));
@@ -109,6 +109,8 @@ const OpDef kQuantize = {.name = "quantize",
                                     "zero, saturated; zero's type is the result's",
                          .operands = "x, scale, zero",
                          .cls = OpClass::Elementwise,
+                         .layout =
+                             LayoutRule::ChannelsLast, // what reads codes sums them four channels at a time
                          .infer = inferQuantize,
                          .compute = computeQuantize,
                          .coding = graph::Coding::Encodes};

@@ -68,9 +68,9 @@ std::vector<ValueId> importDynamicQuantize(Importer &i) {
   ValueId most = apply(i, Binary::Max, apply(i, Reduce::Max, x, all, false), 0);
   ValueId range = apply(i, Binary::Sub, most, least);
   // A range of nothing but 0 has any scale.
-  ValueId scale = i.append(kWhere, {},
-                           {apply(i, Binary::Equal, range, 0), i.scalar(DType::f32, 1),
-                            apply(i, Binary::Div, range, 255)});
+  ValueId scale = i.append(
+      kWhere, {},
+      {apply(i, Binary::Equal, range, 0), i.scalar(DType::f32, 1), apply(i, Binary::Div, range, 255)});
   ValueId zero = apply(i, Binary::Div, apply(i, Unary::Neg, least), scale);
   zero = convertedTo(i, apply(i, Unary::Round, apply(i, Unary::Clip, zero, 0, 255)), DType::u8);
   return {quantized(i, x, scale, zero, 0), scale, zero};

@@ -33,7 +33,9 @@ struct Borders {
   bool hasInterior() const { return begin < end; }
   int64_t classes() const { return hasInterior() ? begin + 1 + count - end : count; }
   /// A position of the class.
-  int64_t member(int64_t index) const { return !hasInterior() || index <= begin ? index : end + index - begin - 1; }
+  int64_t member(int64_t index) const {
+    return !hasInterior() || index <= begin ? index : end + index - begin - 1;
+  }
   Expr classOf(const Expr &position) const;
 };
 /// Nothing where a size is a symbol.

@@ -93,8 +93,8 @@ bool matches(const Kernel &k, const Target &) { return orient(k).has_value(); }
 /// u8 * s8 summed in i32, four at a time: one instruction, or sums of pairs of 16-bit products.
 bool usesDot(const Kernel &k, const Roles &r) {
   Expr a = withoutCast(r.left), b = withoutCast(r.right);
-  return k.compute().accumulator == DType::i32 && as<Load>(a) && a->type.dtype == DType::u8 &&
-         as<Load>(b) && b->type.dtype == DType::i8 && !r.depth.empty() && k.canPack(b);
+  return k.compute().accumulator == DType::i32 && as<Load>(a) && a->type.dtype == DType::u8 && as<Load>(b) &&
+         b->type.dtype == DType::i8 && !r.depth.empty() && k.canPack(b);
 }
 
 /// The reduction axis to block and unroll: contiguous in `left`, else the longest; then the others.

@@ -140,17 +140,17 @@ std::optional<int> movedAxis(const Graph &g, const Node &node, int axis) {
   return r;
 }
 
-/// The operand that an expression reads whole, if it does.
-int operandRead(const Meaning &m, const loop::Expr &e) {
+/// The operand that an expression reads; a mask is let pass where a select chooses among reads.
+int operandRead(const Meaning &m, const loop::Expr &e, bool selected = false) {
   auto *access = loop::as<loop::Load>(e);
-  if (!access || access->mask) return -1;
+  if (!access || (access->mask && !selected)) return -1;
   auto found = std::ranges::find(m.view.in, access->buffer);
   return found == m.view.in.end() ? -1 : int(found - m.view.in.begin());
 }
 
-bool picks(const Meaning &m, const loop::Expr &e, std::vector<bool> &from) {
-  if (auto *s = loop::as<loop::Select>(e)) return picks(m, s->a, from) && picks(m, s->b, from);
-  int operand = operandRead(m, e);
+bool picks(const Meaning &m, const loop::Expr &e, std::vector<bool> &from, bool selected = false) {
+  if (auto *s = loop::as<loop::Select>(e)) return picks(m, s->a, from, true) && picks(m, s->b, from, true);
+  int operand = operandRead(m, e, selected);
   if (operand >= 0) from[size_t(operand)] = true;
   return operand >= 0;
 }

@@ -54,8 +54,8 @@ private:
 
   ValueId made(const graph::OpDef &op, graph::Attrs attrs, std::vector<ValueId> operands, const Loc &loc) {
     auto result = r.graph().append(op, std::move(attrs), std::move(operands), loc);
-    PLANISH_CHECK(result && result->size() == 1, std::string(op.name) + " over integers: " +
-                                                     (result ? "" : result.error().text));
+    PLANISH_CHECK(result && result->size() == 1,
+                  std::string(op.name) + " over integers: " + (result ? "" : result.error().text));
     return result->front();
   }
   ValueId made(Arithmetic fn, ValueId a, ValueId b, const Loc &loc) {
@@ -234,7 +234,9 @@ private:
     for (size_t d = 0; d < reals->shape.size(); ++d)
       if (reals->shape[d] != 1 && rank - int(reals->shape.size()) + int(d) != v.axis) return false;
     size_t n = std::max({reals->values.size(), v.scale.size(), v.addend.size(), v.bound.size()});
-    auto at = []<class T>(const std::vector<T> &values, size_t i) { return values[values.size() == 1 ? 0 : i]; };
+    auto at = []<class T>(const std::vector<T> &values, size_t i) {
+      return values[values.size() == 1 ? 0 : i];
+    };
     std::vector<int64_t> addend, bound;
     for (size_t i = 0; i < n; ++i) {
       double steps = at(reals->values, i) / at(v.scale, i);
@@ -315,8 +317,8 @@ private:
     IntegerValue x = integerOf(*a, node.loc), y = integerOf(*b, node.loc);
     if (pair->op == loop::BinaryOp::Mul) {
       ValueId u = plus(x.value, x.addend, 0, node.loc), v = plus(y.value, y.addend, 0, node.loc);
-      return IntegerValue{made(Arithmetic::Mul, u, v, node.loc), 0, {a->scale * b->scale}, {0},
-                          {x.bound[0] * y.bound[0]}};
+      return IntegerValue{
+          made(Arithmetic::Mul, u, v, node.loc), 0, {a->scale * b->scale}, {0}, {x.bound[0] * y.bound[0]}};
     }
     if (pair->op != loop::BinaryOp::Add && pair->op != loop::BinaryOp::Sub) return std::nullopt;
     double ratioA = a->scale / p.scale, ratioB = b->scale / p.scale, most = std::max(ratioA, ratioB);
@@ -330,8 +332,10 @@ private:
     auto scaled = [&](const IntegerValue &v, int64_t m) {
       return made(Arithmetic::Mul, v.value, scalar(DType::i32, int32_t(m)), node.loc);
     };
-    return IntegerValue{made(Arithmetic::Add, scaled(x, ma), scaled(y, mb), node.loc), 0,
-                        {std::ldexp(p.scale, -exponent)}, {x.addend[0] * ma + y.addend[0] * mb},
+    return IntegerValue{made(Arithmetic::Add, scaled(x, ma), scaled(y, mb), node.loc),
+                        0,
+                        {std::ldexp(p.scale, -exponent)},
+                        {x.addend[0] * ma + y.addend[0] * mb},
                         {x.bound[0] * ma + y.bound[0] * std::abs(mb)}};
   }
 

@@ -151,7 +151,7 @@ def quantized_net(seed=21, shape=(1, 3, 19, 17)):
     leaky = q.pair(q.node("LeakyRelu", [pooled], "leaky", alpha=0.1), 0.008, 20)
     up = q.node("Resize", [leaky, "", q.constant("up_s", numpy.array([1, 1, 2, 2], numpy.float32))], "up", mode="nearest")
     cropped = q.node("Slice", [residual, q.constant("zero", numpy.array([0, 0])),
-                               q.constant("end", numpy.array([8, 8])), q.constant("axes", numpy.array([2, 3]))], "crop")
+                               q.constant("end", numpy.array([10, 8])), q.constant("axes", numpy.array([2, 3]))], "crop")
     product = q.pair(q.node("Mul", [up, cropped], "product"), 0.02, 128)
     both = q.pair(q.node("Concat", [up, product], "both", axis=1), 0.02, 120)
     head = q.pair(q.conv(both, "head", 26, 35, 3, dilations=[1, 1]), 0.02, 128)

@@ -10,11 +10,11 @@ namespace planish::loop {
 
 /// Which intrinsics a back end takes as they are; legalize expands the others.
 struct Legal {
-  bool fma = true;     // false: a fused multiply-add becomes a multiplication and an addition, kRounder's aside
-  bool scale2 = true;  // always expanded to bit operations where false
+  bool fma = true; // false: a fused multiply-add becomes a multiplication and an addition, kRounder's aside
+  bool scale2 = true; // always expanded to bit operations where false
 };
 
-Function simplify(const Function &f);                         // expressions in normal form
+Function simplify(const Function &f); // expressions in normal form
 Function vectorize(const Function &f); // vectorized loops -> ramps, broadcasts, masks
 Function unroll(const Function &f); // unrolled loops -> straight line
 Function legalize(const Function &f, const Legal &legal = {}); // exp, log, tanh, erf -> polynomials

@@ -50,7 +50,8 @@ int lanesOf(llvm::Type *t) {
 Expr tableCodes(const Access &a, Type t) {
   if (t.lanes == 1 || byteSize(t.dtype) != 1 || a.irregular.size() != 1 || !a.steps.empty()) return {};
   const BufferNode &table = *a.buffer;
-  if (table.shape.size() != 1 || constantOf(table.shape[0]) != 256 || constantOf(table.strides[0]) != 1) return {};
+  if (table.shape.size() != 1 || constantOf(table.shape[0]) != 256 || constantOf(table.strides[0]) != 1)
+    return {};
   auto *index = as<Cast>(a.irregular[0].first);
   return index && index->value->type.dtype == DType::u8 ? index->value : Expr();
 }
@@ -77,7 +78,8 @@ Value *Emitter::load(const Expr &e, const Load &l) {
   Value *mask = l.mask ? fitted(expr(l.mask), e->type.lanes) : nullptr;
   llvm::Type *stored = memoryType(e->type);
   Value *v;
-  if (Expr codes = mask ? Expr() : tableCodes(a, e->type)) return lookedUp(a, fitted(expr(codes), e->type.lanes));
+  if (Expr codes = mask ? Expr() : tableCodes(a, e->type))
+    return lookedUp(a, fitted(expr(codes), e->type.lanes));
   if (mask && l.buffer->scope == Scope::Register && a.constantLanes() && strideOf(a.lanes) == 1) {
     // All lanes exist, and a masked load would keep the buffer out of registers.
     v = b.CreateSelect(mask, loadLanes(a, stored, nullptr), llvm::Constant::getNullValue(stored));

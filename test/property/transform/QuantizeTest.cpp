@@ -83,7 +83,8 @@ private:
 void convolution(Case &c) {
   int64_t channels = c.pick({1, 2, 3, 4, 5, 8}), group = c.below(4) == 0 ? channels : 1;
   int64_t out = group * c.pick({1, 2, 3, 7}), h = c.pick({1, 2, 3, 5, 9}), w = c.pick({1, 2, 4, 7});
-  int64_t kh = c.pick({1, 2, 3}), kw = c.pick({1, 3, 3, 5}), sh = c.pick({1, 1, 2}), sw = c.pick({1, 1, 2, 3});
+  int64_t kh = c.pick({1, 2, 3}), kw = c.pick({1, 3, 3, 5}), sh = c.pick({1, 1, 2}),
+          sw = c.pick({1, 1, 2, 3});
   int64_t dh = c.pick({1, 1, 2}), pt = c.below(3), pb = c.below(3), pl = c.below(3), pr = c.below(4);
   int64_t oh = (h + pt + pb - ((kh - 1) * dh + 1)) / sh + 1, ow = (w + pl + pr - kw) / sw + 1;
   bool fits = h + pt + pb >= (kh - 1) * dh + 1 && w + pl + pr >= kw;

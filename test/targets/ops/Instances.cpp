@@ -145,7 +145,8 @@ Proposal matmul(Random &r, const graph::OpDef &) {
   Ints batch = anyShape(r, 0, 2), a = broadcastable(r, batch), b = broadcastable(r, batch);
   int64_t depth = r.pick({1, 2, 5, 17});
   DType type = anyType(r), other = type == DType::u8 ? DType::i8 : type;
-  return {{{type, chained(a, {anySize(r), depth})}, {other, chained(b, {depth, r.pick({1, 3, 16, 33})})}}, {}};
+  return {{{type, chained(a, {anySize(r), depth})}, {other, chained(b, {depth, r.pick({1, 3, 16, 33})})}},
+          {}};
 }
 Proposal reduction(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 1, 4), axes;
@@ -302,9 +303,7 @@ Proposal pick(Random &r, const graph::OpDef &) {
 DType anyCode(Random &r) { return r.chance(50) ? DType::u8 : DType::i8; }
 Proposal quantize(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 0, 4);
-  return {{{DType::f32, shape},
-           {DType::f32, broadcastable(r, shape)},
-           {anyCode(r), broadcastable(r, shape)}},
+  return {{{DType::f32, shape}, {DType::f32, broadcastable(r, shape)}, {anyCode(r), broadcastable(r, shape)}},
           {}};
 }
 Proposal dequantize(Random &r, const graph::OpDef &) {
