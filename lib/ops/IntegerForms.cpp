@@ -73,7 +73,10 @@ std::optional<IntegerParts> integerParts(const IntegerContext &c, size_t channel
   p.channels = w.shape[channelDim];
   p.terms = int64_t(w.values.size()) / p.channels;
   p.weights = byChannel(w, channelDim);
-  for (double s : w.scale) p.scale.push_back(s * x.scale);
+  for (double s : w.scale) {
+    p.scale.push_back(s * x.scale);
+    if (!(p.scale.back() > 0 && std::isfinite(p.scale.back()))) return std::nullopt;
+  }
 
   std::vector<double> bias(size_t(p.channels), 0);
   if (c.types.size() > 2 && c.types[2].rank() > 0) {

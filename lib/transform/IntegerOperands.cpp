@@ -120,22 +120,60 @@ std::optional<graph::IntegerWeights> decoded(const Graph &g, const Node &node) {
   return w;
 }
 
+/// Where the result of a movement lies in memory if its operand lies so: constant strides and offset.
+struct ConstantView {
+  std::vector<int64_t> strides;
+  int64_t offset = 0;
+};
+std::optional<ConstantView> viewThrough(const Graph &g, const Node &node, const graph::View &from) {
+  auto view = node.op->outputView ? node.op->outputView(opView(g, node), from) : std::nullopt;
+  auto offset = view ? loop::constantOf(view->offset) : std::nullopt;
+  if (!offset) return std::nullopt;
+  ConstantView r{{}, *offset};
+  for (const loop::Expr &s : view->strides) {
+    auto stride = loop::constantOf(s);
+    if (!stride) return std::nullopt;
+    r.strides.push_back(*stride);
+  }
+  return r;
+}
+
 /// Where a movement puts dimension `axis` of its operand: the only dimension of the result along which
 /// the operand's index in `axis` grows, one by one.
 std::optional<int> movedAxis(const Graph &g, const Node &node, int axis) {
-  if (!node.op->outputView) return std::nullopt;
-  graph::View view{std::vector<loop::Expr>(g.type(node.inputs[0]).shape.size(), loop::imm(0)), loop::imm(0)};
-  view.strides[size_t(axis)] = loop::imm(1);
-  auto moved = node.op->outputView(opView(g, node), view);
-  if (!moved || loop::constantOf(moved->offset) != 0) return std::nullopt;
+  const Shape &from = g.type(node.inputs[0]).shape, &to = g.type(node.outputs[0]).shape;
+  graph::View ones{std::vector<loop::Expr>(from.size(), loop::imm(0)), loop::imm(0)};
+  ones.strides[size_t(axis)] = loop::imm(1);
+  auto moved = viewThrough(g, node, ones);
+  if (!moved || moved->offset != 0) return std::nullopt;
   std::optional<int> r;
-  const Shape &shape = g.type(node.outputs[0]).shape;
-  for (size_t d = 0; d < shape.size(); ++d) {
-    auto stride = loop::constantOf(moved->strides[d]);
-    if (!stride) return std::nullopt;
-    if (*stride == 0 || shape[d].upper() == 1) continue;
-    if (*stride != 1 || r || shape[d] != g.type(node.inputs[0]).shape[size_t(axis)]) return std::nullopt;
+  for (size_t d = 0; d < to.size(); ++d) {
+    int64_t stride = moved->strides[d];
+    if (stride == 0 || to[d].upper() == 1) continue;
+    if (stride != 1 || r || to[d] != from[size_t(axis)]) return std::nullopt;
     r = int(d);
+  }
+  return r;
+}
+
+/// The elements of a movement's result, from those of its operand.
+std::optional<std::vector<int32_t>> movedValues(const Graph &g, const Node &node,
+                                                const std::vector<int32_t> &values) {
+  auto view = viewThrough(g, node, graph::denseView(g.type(node.inputs[0])));
+  auto shape = constantShape(g.type(node.outputs[0]).shape);
+  if (!view || !shape) return std::nullopt;
+  int64_t count = *graph::elementCount(g.type(node.outputs[0]).shape), at = view->offset;
+  std::vector<int64_t> index(shape->size(), 0);
+  std::vector<int32_t> r;
+  r.reserve(size_t(count));
+  for (int64_t i = 0; i < count; ++i) {
+    r.push_back(values.at(size_t(at)));
+    for (size_t d = shape->size(); d-- > 0;) {
+      at += view->strides[d];
+      if (++index[d] < (*shape)[d]) break;
+      at -= view->strides[d] * (*shape)[d];
+      index[d] = 0;
+    }
   }
   return r;
 }
@@ -225,12 +263,10 @@ std::optional<graph::IntegerWeights> weightsOf(const Graph &g, ValueId value) {
     if (!axis) return std::nullopt;
     w->axis = *axis;
   }
-  auto bytes = std::as_bytes(std::span(w->values));
-  auto moved = applied(node, {{DType::i32, w->shape,
-                               std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end())}});
+  auto moved = movedValues(g, node, w->values);
   if (!moved) return std::nullopt;
-  w->shape = moved->shape;
-  std::memcpy(w->values.data(), moved->data->data(), moved->data->size());
+  w->values = std::move(*moved);
+  w->shape = *constantShape(g.type(node.outputs[0]).shape);
   return w;
 }
 

@@ -155,7 +155,9 @@ private:
       u8 = made(*node.op, {},
                 {r(x), scalar(DType::f32, float(p->scale)), scalar(DType::u8, uint8_t(p->zero))}, node.loc);
     bytes[y] = *u8;
-    r.replace(y, typed(*u8, old.type(y).dtype, node.loc));
+    ValueId code = typed(*u8, old.type(y).dtype, node.loc);
+    if (!r.mayReplace(y, code)) code = made(ops::kCopy, {}, {code}, node.loc);
+    r.replace(y, code);
     return true;
   }
 

@@ -39,7 +39,7 @@ def test_lists(compile_model):
     targets = [line.split()[0] for line in compile_model("--list-targets").stdout.splitlines()]
     assert {"cpu", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:znver5", "opencl"} <= set(targets)
     passes = [line.split()[0] for line in compile_model("--list-passes").stdout.splitlines()]
-    assert passes[0] == "fold-constants" and passes[-1] == "fuse"
+    assert passes[0] == "quantize" and passes[-1] == "fuse"
 
 
 @pytest.mark.parametrize("flags", [["--target=cpu", "--shape=x=1x3x11x13"], ["--target", "cpu", "--shape", "x=1x3x11x13"]])
