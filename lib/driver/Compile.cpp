@@ -98,6 +98,15 @@ std::string tuningNote(const Program &p, const schedule::TuningDatabase &db, con
   return r;
 }
 
+/// What of a quantized model has no integer form.
+std::string realNodesNote(const std::vector<std::string> &nodes) {
+  constexpr size_t kNamed = 12;
+  std::string names;
+  for (size_t i = 0; i < std::min(nodes.size(), kNamed); ++i) names += (i ? ", " : "") + nodes[i];
+  return std::to_string(nodes.size()) + " nodes of the quantized model compute with real numbers: " + names +
+         (nodes.size() > kNamed ? ", ..." : "");
+}
+
 /// The form that --emit asks for, of a program for a target.
 Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
   switch (form) {
@@ -135,6 +144,7 @@ Result<Artifact> compile(const Options &o) {
   clock.lap("import");
 
   PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art));
+  if (auto real = transform::realNodes(graph); !real.empty()) art.notes.push_back(realNodesNote(real));
   clock.lap("passes");
   if (o.emit == Emit::Graph || !o.stopAfter.empty()) {
     art.text += graph::print(graph);

@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 
 namespace planish::transform {
 
@@ -418,7 +419,28 @@ private:
   std::map<ValueId, ValueId> origins;    // old values that are functions of one old code
 };
 
+/// Whether a node, or one in its regions, makes or reads codes; `real` gathers who computes otherwise.
+bool findReal(const Graph &g, std::vector<std::string> &real) {
+  bool coded = false;
+  for (const Node &n : g.nodes()) {
+    for (const Graph &region : n.regions) coded |= findReal(region, real);
+    coded |= n.op->coding != Coding::None;
+    if (n.op->coding != Coding::None || !n.op->compute || n.op->cls == graph::OpClass::Movement) continue;
+    bool computes = std::ranges::any_of(n.outputs, [&](ValueId v) { return isFloat(g.type(v).dtype); });
+    if (computes) std::ranges::copy(n.loc.onnxNodes, std::back_inserter(real));
+  }
+  return coded;
+}
+
 } // namespace
+
+std::vector<std::string> realNodes(const Graph &g) {
+  std::vector<std::string> real;
+  if (!findReal(g, real)) real.clear();
+  std::set<std::string> seen;
+  std::erase_if(real, [&](const std::string &name) { return !seen.insert(name).second; });
+  return real;
+}
 
 Result<Graph> quantize(const Graph &g) {
   bool coded = std::ranges::any_of(g.nodes(), [](const Node &n) { return n.op->coding != Coding::None; });

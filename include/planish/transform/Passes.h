@@ -17,6 +17,8 @@ using graph::Graph;
 /// requantization, tables for functions of one code, bytes for what only picks elements. What it cannot
 /// prove exact stays with real numbers.
 Result<Graph> quantize(const Graph &g);
+/// The user's nodes that compute with real numbers in a graph that also has codes; none where it has none.
+std::vector<std::string> realNodes(const Graph &g);
 /// Evaluates nodes whose operands are all constants (results up to 16 MiB and cheap enough).
 Result<Graph> foldConstants(const Graph &g);
 /// Removes what changes nothing (movement to the same shape, casts to the same type), merges chains
