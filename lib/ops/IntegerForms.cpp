@@ -117,31 +117,32 @@ struct ClassTaps {
   }
 };
 
-/// The bias of every class of positions and channel: [classes..., channels], less what the zero point
-/// adds through the taps that are inside. With a zero point of 0, or no tap ever outside: [channels].
+/// The bias of every class of positions and channel, less what the zero point adds through the taps that
+/// are inside: [classes..., channels], or [channels] where one class holds all positions.
 ValueId biasOf(graph::Graph &g, const IntegerParts &p, int32_t zero, const std::vector<ClassTaps> &dims) {
   Ints shape;
-  for (const ClassTaps &d : dims)
-    if (zero != 0) shape.push_back(d.borders.classes());
-  if (sizeOf(shape) == 1) shape.clear();
-  int64_t classes = sizeOf(shape), taps = 1;
-  for (const ClassTaps &d : dims) taps *= d.window.kernel;
+  int64_t taps = 1;
+  for (const ClassTaps &d : dims) {
+    shape.push_back(zero == 0 ? 1 : d.borders.classes());
+    taps *= d.window.kernel;
+  }
+  int64_t classes = sizeOf(shape);
+  auto isInside = [&](int64_t index, int64_t tap) {
+    for (size_t d = dims.size(); d-- > 0;) {
+      if (!dims[d].inside(index % shape[d], tap % dims[d].window.kernel)) return false;
+      index /= shape[d], tap /= dims[d].window.kernel;
+    }
+    return true;
+  };
   std::vector<int32_t> bias;
   for (int64_t index = 0; index < classes; ++index)
     for (int64_t o = 0; o < p.channels; ++o) {
       int64_t sum = 0;
-      for (int64_t t = 0; t < p.terms; ++t) {
-        int64_t tap = t % taps, rest = index;
-        bool inside = true;
-        for (size_t d = dims.size(); d-- > 0;) {
-          int64_t n = shape.empty() ? 1 : shape[d];
-          inside &= shape.empty() || dims[d].inside(rest % n, tap % dims[d].window.kernel);
-          rest /= n, tap /= dims[d].window.kernel;
-        }
-        if (inside) sum += p.weights[size_t(o * p.terms + t)];
-      }
+      for (int64_t t = 0; zero != 0 && t < p.terms; ++t)
+        if (isInside(index, t % taps)) sum += p.weights[size_t(o * p.terms + t)];
       bias.push_back(graph::wrapped32(p.bias[size_t(o)] - zero * sum));
     }
+  if (classes == 1) shape.clear();
   shape.push_back(p.channels);
   return constantOf(g, DType::i32, shape, bias);
 }
