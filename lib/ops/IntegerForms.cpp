@@ -134,14 +134,17 @@ ValueId biasOf(graph::Graph &g, const IntegerParts &p, int32_t zero, const std::
     }
     return true;
   };
-  std::vector<int32_t> bias;
-  for (int64_t index = 0; index < classes; ++index)
-    for (int64_t o = 0; o < p.channels; ++o) {
+  std::vector<int32_t> bias(size_t(classes * p.channels));
+  for (int64_t o = 0; o < p.channels; ++o) {
+    std::vector<int64_t> ofTap(size_t(taps), 0);
+    for (int64_t t = 0; t < p.terms; ++t) ofTap[size_t(t % taps)] += p.weights[size_t(o * p.terms + t)];
+    for (int64_t index = 0; index < classes; ++index) {
       int64_t sum = 0;
-      for (int64_t t = 0; zero != 0 && t < p.terms; ++t)
-        if (isInside(index, t % taps)) sum += p.weights[size_t(o * p.terms + t)];
-      bias.push_back(graph::wrapped32(p.bias[size_t(o)] - zero * sum));
+      for (int64_t tap = 0; zero != 0 && tap < taps; ++tap)
+        if (isInside(index, tap)) sum += ofTap[size_t(tap)];
+      bias[size_t(index * p.channels + o)] = graph::wrapped32(p.bias[size_t(o)] - zero * sum);
     }
+  }
   if (classes == 1) shape.clear();
   shape.push_back(p.channels);
   return constantOf(g, DType::i32, shape, bias);
