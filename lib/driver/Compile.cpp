@@ -144,7 +144,10 @@ Result<Artifact> compile(const Options &o) {
   clock.lap("import");
 
   PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art));
-  if (auto real = transform::realNodes(graph); !real.empty()) art.notes.push_back(realNodesNote(real));
+  if (auto real = transform::realNodes(graph); !real.empty()) {
+    art.notes.push_back(realNodesNote(real));
+    target.strict = true;
+  }
   clock.lap("passes");
   if (o.emit == Emit::Graph || !o.stopAfter.empty()) {
     art.text += graph::print(graph);

@@ -105,6 +105,9 @@ std::string textOf(const schedule::Config &config) {
   return joined(config, [](const auto &knob) { return knob.first + "=" + std::to_string(knob.second); }, " ");
 }
 
+/// What the target's code may contain. In strict form that is what all targets have.
+loop::Legal legalOn(const Target &t) { return {t.fma && !t.strict, t.fma && !t.strict}; }
+
 } // namespace
 
 StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &storage) {
@@ -143,7 +146,7 @@ ScheduledFunction scheduledFunction(Compute compute, const Target &target, const
   schedule::Scheduled made = schedule::schedule(std::move(compute), target, config);
   loop::Function f = std::move(made.lowered.function);
   if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
-  f = loop::legalize(loop::unroll(loop::vectorize(f)), loop::Legal{target.fma, target.fma});
+  f = loop::legalize(loop::unroll(loop::vectorize(f)), legalOn(target));
   return {std::move(f), std::move(made.lowered.packings), made.templateName, std::move(made.config)};
 }
 
@@ -191,7 +194,7 @@ Result<const KernelSet::Shared *> KernelSet::shared(Compute compute) {
   Shared s;
   loop::Function f;
   if (options.mode == Mode::Reference) {
-    f = loop::legalize(plain, loop::Legal{target.fma, target.fma});
+    f = loop::legalize(plain, legalOn(target));
     s.templateName = "reference";
   } else {
     schedule::Config config;

@@ -21,6 +21,7 @@ struct Target {
   int vectorBytes = 64;               // widest vector register to use
   int registers = 32;                 // vector registers
   bool fma = true;
+  bool strict = false;                // floats as every target computes them: no multiply-add is fused
   bool dot4 = false;                  // u8 x s8 dot products of four
   bool bytePermute = false;           // any bytes of two registers in one instruction
   bool maskedMemory = true;           // cheap masked loads and stores
