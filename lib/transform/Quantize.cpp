@@ -278,12 +278,12 @@ private:
     }
     bool limited = range.least > 0 || range.most < 255;
     if (auto found = sums.find(x); found != sums.end()) return requantized(found->second, p, range, loc);
-    if (auto c = codesOf(x)) {
-      if (c->scale == p.scale && c->zero == p.zero && !limited) return c->value;
-      return requantized(integerOf(*c, loc), p, range, loc);
-    }
-    if (auto origin = origins.find(x); origin != origins.end())
+    auto c = codesOf(x);
+    if (c && c->scale == p.scale && c->zero == p.zero && !limited) return c->value;
+    // Codes that are themselves a table's, and what is no code yet: one table from where the chain begins.
+    if (auto origin = origins.find(x); origin != origins.end() && !(c && bytesOf(origin->second) == c->value))
       if (auto made = table(x, origin->second, p, range, loc)) return made;
+    if (c) return requantized(integerOf(*c, loc), p, range, loc);
     if (!node) return std::nullopt;
     if (auto v = combination(*node, p)) return requantized(*v, p, range, loc);
     if (node->op->cls != graph::OpClass::Contraction)
@@ -413,10 +413,10 @@ private:
 
   const Graph &old;
   graph::Rebuilder r;
-  std::map<ValueId, ValueId> bytes;      // old values of 8 bits, as u8 of the new graph
-  std::map<ValueId, Codes> codes;        // old real values that are codes
-  std::map<ValueId, IntegerValue> sums;  // old real values that are exact sums
-  std::map<ValueId, ValueId> origins;    // old values that are functions of one old code
+  std::map<ValueId, ValueId> bytes; // old values of 8 bits, as u8 of the new graph
+  std::map<ValueId, Codes> codes; // old real values that are codes
+  std::map<ValueId, IntegerValue> sums; // old real values that are exact sums
+  std::map<ValueId, ValueId> origins; // old values that are functions of one old code
 };
 
 /// Whether a node, or one in its regions, makes or reads codes; `real` gathers who computes otherwise.
