@@ -111,6 +111,10 @@ private:
     auto found = codes.find(v);
     return found == codes.end() ? std::nullopt : std::optional(found->second);
   }
+  /// Whether an old code, or real value that stands for codes, is this u8 value.
+  bool isCodeItself(ValueId v, ValueId u8) {
+    return (codes.contains(v) ? codes.at(v).value : bytesOf(v)) == u8;
+  }
   const Node *definition(ValueId v) const { return old[v].def ? &old[*old[v].def] : nullptr; }
 
   /// Which code each value is a function of, if of one.
@@ -127,7 +131,8 @@ private:
       }
       auto found = origins.find(v);
       DType type = old.type(v).dtype;
-      bool isCode = node.op->coding == Coding::Decodes && i == 0 && (type == DType::u8 || type == DType::i8);
+      bool isByte = type == DType::u8 || type == DType::i8;
+      bool isCode = codes.contains(v) || (node.op->coding == Coding::Decodes && i == 0 && isByte);
       if (found == origins.end() && !isCode) return;
       ValueId from = found == origins.end() ? v : found->second;
       if ((origin && *origin != from) || old.type(v).shape != old.type(result).shape) return;
@@ -281,7 +286,8 @@ private:
     auto c = codesOf(x);
     if (c && c->scale == p.scale && c->zero == p.zero && !limited) return c->value;
     // Codes that are themselves a table's, and what is no code yet: one table from where the chain begins.
-    if (auto origin = origins.find(x); origin != origins.end() && !(c && bytesOf(origin->second) == c->value))
+    auto origin = origins.find(x);
+    if (origin != origins.end() && !(c && isCodeItself(origin->second, c->value)))
       if (auto made = table(x, origin->second, p, range, loc)) return made;
     if (c) return requantized(integerOf(*c, loc), p, range, loc);
     if (!node) return std::nullopt;
@@ -372,13 +378,23 @@ private:
 
   // ---- tables ------------------------------------------------------------------------------------
 
+  /// What an old value is for each of its u8 codes.
+  ValueId allCodes(Graph &g, ValueId v) {
+    std::vector<uint8_t> bytes(256);
+    std::vector<float> reals(256);
+    for (int32_t i = 0; i < 256; ++i) {
+      bytes[size_t(i)] = uint8_t(i - shiftOf(old.type(v).dtype));
+      if (auto c = codesOf(v)) reals[size_t(i)] = float(i - c->zero) * float(c->scale);
+    }
+    if (codesOf(v)) return g.addConstant(DType::f32, {256}, reals);
+    return g.addConstant(old.type(v).dtype, {256}, bytes);
+  }
+
   /// The codes of `x`, a function of the code `from`, for every value of that.
   std::optional<ValueId> table(ValueId x, ValueId from, const Parameters &p, const Range &range,
                                const Loc &loc) {
     Graph g;
-    std::vector<uint8_t> all(256);
-    for (size_t i = 0; i < 256; ++i) all[i] = uint8_t(int32_t(i) - shiftOf(old.type(from).dtype));
-    std::map<ValueId, ValueId> copies{{from, g.addConstant(old.type(from).dtype, {256}, all)}};
+    std::map<ValueId, ValueId> copies{{from, allCodes(g, from)}};
     auto value = copied(g, x, copies);
     if (!value) return std::nullopt;
     ValueId scale = g.addConstant(DType::f32, {}, std::vector<float>{float(p.scale)});
@@ -391,7 +407,8 @@ private:
     std::vector<uint8_t> entries(256);
     std::memcpy(entries.data(), result->front().data->data(), 256);
     for (uint8_t &e : entries) e = uint8_t(std::clamp<int32_t>(e, range.least, range.most));
-    return made(ops::kLookup, {}, {bytesOf(from), r.graph().addConstant(DType::u8, {256}, entries)}, loc);
+    ValueId u8 = codes.contains(from) ? codes.at(from).value : bytesOf(from);
+    return made(ops::kLookup, {}, {u8, r.graph().addConstant(DType::u8, {256}, entries)}, loc);
   }
 
   /// The nodes from what is copied already up to a value, over 256 elements.
