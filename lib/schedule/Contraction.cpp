@@ -5,7 +5,6 @@
 #include "Internal.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 
 namespace planish::schedule {
@@ -116,6 +115,8 @@ Axis takeDepth(const Kernel &k, Roles &r) {
 /// Everything about sizes that the choice of knobs needs.
 struct Sizes {
   int64_t lanes, vectors, pixels, depth, terms;  // terms: products per output
+  int64_t termBytes;                             // of one right operand
+  int64_t rows;                                  // pixels of all row axes
 };
 
 Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
@@ -129,6 +130,9 @@ Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
   s.pixels = r.rows.empty() ? 1 : k.upperExtent(r.rows.back());
   s.depth = 1;
   s.terms = 1;
+  s.termBytes = usesDot(k, r) ? 1 : byteSize(k.compute().accumulator);
+  s.rows = 1;
+  for (const Axis &a : r.rows) s.rows *= std::max<int64_t>(k.upperExtent(a), 1);
   for (const Axis &a : k.reduceAxes()) s.terms *= std::max<int64_t>(k.upperExtent(a), 1);
   Roles copy = r;
   if (Axis d = takeDepth(k, copy)) s.depth = std::max<int64_t>(k.upperExtent(d), 1);
@@ -136,11 +140,13 @@ Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
 }
 
 /// Cycles of one pixel row by one column block with a tile: two multiply-adds a cycle, no fewer than ten
-/// accumulators hide the latency, loads get a little in the way, and every tile pays for its start and
-/// its end.
-double tileCost(const Sizes &s, int64_t vectors, int64_t pixels) {
+/// accumulators hide the latency, loads get a little in the way (weights more so where their panel does
+/// not stay in the first cache), and every tile pays for its start and its end.
+double tileCost(const Sizes &s, int64_t vectors, int64_t pixels, const Target &t) {
   auto one = [&](int64_t v, int64_t p) {
-    double perTerm = (std::max(double(v * p), 10.0) / 2 + 0.1 * double(v + p)) * (v == 1 ? 1.07 : 1);
+    bool near = v * s.lanes * s.terms * s.termBytes <= t.l1Bytes / 2;
+    double loads = 0.05 * double(p) + (near ? 0.15 : 0.35) * double(v) * t.vectorBytes / 64;
+    double perTerm = (std::max(double(v * p), 10.0) / 2 + loads) * (v == 1 ? 1.07 : 1);
     return double(s.terms) * perTerm + double(v * p) * 2 + 20;
   };
   auto row = [&](int64_t v) {
@@ -158,14 +164,37 @@ std::pair<int64_t, int64_t> bestTile(const Sizes &s, const Target &t) {
   for (int64_t v = 1; v <= (most == 1 ? 8 : 4); ++v)
     for (int64_t p = 1; p <= most; ++p) {
       if (v > s.vectors || p > s.pixels || v * p + v + 1 > std::min(t.registers, 31)) continue;
+      // A single row has columns alone to divide among the cores.
+      if (s.rows == 1 && v > 1 && (s.vectors + v - 1) / v < t.cores) continue;
       // Copies of the body for tails cost code, not time; near ties go to the tile that divides.
-      double cost = tileCost(s, v, p) * (s.pixels % p ? 1.01 : 1) * (s.vectors % v ? 1.01 : 1);
+      double cost = tileCost(s, v, p, t) * (s.pixels % p ? 1.01 : 1) * (s.vectors % v ? 1.01 : 1);
       if (cost < bestCost) {
         bestCost = cost;
         best = {v, p};
       }
     }
   return best;
+}
+
+/// Bytes of the buffer behind the first load of an expression.
+double operandBytes(const Expr &e) {
+  std::vector<Expr> l = loadsIn(e);
+  if (l.empty()) return 0;
+  const BufferNode &b = *as<Load>(l[0])->buffer;
+  double n = byteSize(b.dtype);
+  for (const Expr &d : b.shape) n *= double(std::max<int64_t>(rangeOf(d).hi, 1));
+  return n;
+}
+
+/// Where all weights stay in the second cache but inputs and outputs do not, columns run inside strips of
+/// one row or tile: what is read and written then goes by once, in the order of memory. 0: columns outermost.
+int64_t bestStrip(const Kernel &k, const Roles &r, const Sizes &s, int64_t vectors, const Target &t) {
+  double weights = double(s.vectors * s.lanes * s.terms * s.termBytes);
+  for (const Axis &a : r.columns) weights *= double(k.upperExtent(a));
+  double out = byteSize(k.compute().out->dtype);
+  for (const Axis &a : k.spaceAxes()) out *= double(k.upperExtent(a));
+  double half = double(t.l2Bytes) / 2;
+  return s.vectors > vectors && weights <= half && operandBytes(r.left) + out > half ? 1 : 0;
 }
 
 /// The largest choice that divides n, else the first.
@@ -186,14 +215,20 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   Axis group = vec, n;
   if (k.constantExtent(vec))
     std::tie(group, n) = k.split(vec, std::min(knob(c, "vectors"), s.vectors), "g", "n");
-  outer.push_back(group);
-  outer.insert(outer.end(), r.columns.begin(), r.columns.end());
   Axis tile, p;
   if (!r.rows.empty()) {
-    std::tie(tile, p) =
-        k.split(r.rows.back(), std::min(knob(c, "pixels"), std::max<int64_t>(s.pixels, 1)), "t", "p");
+    int64_t pixels = std::min(knob(c, "pixels"), std::max<int64_t>(s.pixels, 1));
+    int64_t strip = knob(c, "strip") * (r.rows.size() == 1 ? pixels : 1);
+    if (auto n = k.constantExtent(r.rows.front()); n && strip > 0 && strip < *n) {
+      Axis around;
+      std::tie(around, r.rows.front()) = k.split(r.rows.front(), strip, "strip", r.rows.front()->name);
+      outer.push_back(around);
+    }
+    std::tie(tile, p) = k.split(r.rows.back(), pixels, "t", "p");
     r.rows.back() = tile;
   }
+  outer.push_back(group);
+  outer.insert(outer.end(), r.columns.begin(), r.columns.end());
   outer.insert(outer.end(), r.rows.begin(), r.rows.end());
 
   Axis depth = takeDepth(k, r), quad, chunk, steps, u;
@@ -249,9 +284,9 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
-/// Tiles by tileCost; parallel over column groups if they divide evenly over the cores, else rows or
-/// tiles (the order of `outer`); prefetch where a panel of weights is large and is used so few times
-/// that it comes from memory.
+/// Tiles by tileCost, strips by bestStrip; parallel over the first of the outer axes (strips, column groups,
+/// rows, tiles) that divides evenly over the cores; prefetch where a panel of weights is large and is used so
+/// few times that it comes from memory.
 Config defaults(const Kernel &kernel, const Target &t) {
   Kernel k = kernel;
   Roles r = *orient(k);
@@ -264,11 +299,9 @@ Config defaults(const Kernel &kernel, const Target &t) {
   c["pixels"] = pixels;
   c["unroll"] = dividing(quads, {4, 3, 5, 2});
   c["block"] = usesDot(k, r) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
-  int64_t panel = vectors * s.lanes * s.terms * (usesDot(k, r) ? 1 : 4);
-  double tiles = 1;
-  for (const Axis &a : r.rows) tiles *= double(k.upperExtent(a));
-  tiles /= double(pixels);
-  c["prefetch"] = panel > (48 << 10) && tiles <= 64;
+  c["strip"] = bestStrip(k, r, s, vectors, t);
+  int64_t panel = vectors * s.lanes * s.terms * s.termBytes;
+  c["prefetch"] = !c["strip"] && panel > (48 << 10) && s.rows <= 64 * pixels;
   c["parallel"] = 0;
   double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r) ? 4 : 1);
   Kernel built = kernel;
@@ -282,16 +315,17 @@ CostModel model(const Kernel &kernel, const Target &t) {
   constexpr double kSpill = 4;
   Kernel k = kernel;
   Roles r = *orient(k);
-  return [s = sizesOf(k, r, t), most = std::min(t.registers, 31)](const Config &c) {
+  return [s = sizesOf(k, r, t), t, most = std::min(t.registers, 31)](const Config &c) {
     int64_t v = std::min(knob(c, "vectors"), s.vectors), p = std::min(knob(c, "pixels"), s.pixels);
-    return tileCost(s, v, p) * (v * p + v + 1 > most ? kSpill : 1);
+    return tileCost(s, v, p, t) * (v * p + v + 1 > most ? kSpill : 1);
   };
 }
 
 std::vector<Knob> space(const Kernel &, const Target &) {
-  return {{"vectors", {1, 2, 3, 4}},   {"pixels", {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14}},
-          {"unroll", {1, 2, 3, 4, 8}}, {"block", {8, 16, 24, 32, 64}},
-          {"prefetch", {0, 1}},        {"parallel", {0, 1, 2, 3, 4}}};
+  return {{"vectors", {1, 2, 3, 4}},    {"pixels", {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14}},
+          {"unroll", {1, 2, 3, 4, 8}},  {"block", {8, 16, 24, 32, 64}},
+          {"prefetch", {0, 1}},         {"strip", {0, 1, 2, 4, 8, 16}},
+          {"parallel", {0, 1, 2, 3, 4}}};
 }
 
 } // namespace

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <optional>
 
 namespace planish::schedule {
 
@@ -58,10 +59,6 @@ struct Nest {
     for (const AxisInfo &a : k.axes)
       if (!env.subst.count(a.var)) r[a.var] = {0, std::max<int64_t>(rangeOf(extent(a, env)).hi - 1, 0)};
     return rangeOf(substitute(guard, env.subst), r);
-  }
-  bool provable(const std::vector<Expr> &guards, const Axis &v, const Env &env) const {
-    return std::all_of(guards.begin(), guards.end(),
-                       [&](const Expr &g) { return !dependsOn(g, v) || range(g, env).lo >= 0; });
   }
   /// The conjunction of the guards that are not provable here; absent if all are.
   Expr condition(const std::vector<Expr> &guards, const Env &env) const {
@@ -199,20 +196,56 @@ struct Nest {
       return r;
     }
     bool rest = *size % a.factor;
+    int64_t full = *count - int64_t(rest);
+    std::optional<std::pair<int64_t, int64_t>> inside;
+    if (peel && *count <= kMostCopies) inside = {full, full};
+    else if (a.partition) inside = interior(a, env, full);
     std::vector<Copy> r;
-    if (!a.partition && !peel) {
-      if (*count > int64_t(rest)) r.push_back({imm(0), imm(*count - rest)});
-      if (rest) r.push_back({imm(*count - 1), imm(*count), true});
+    if (!inside || *count - (inside->second - inside->first) > kMostCopies) {
+      if (full > 0) r.push_back({imm(0), imm(full)});
+      if (rest) r.push_back({imm(full), imm(*count), true});
       return r;
     }
-    for (int64_t t = 0; t < *count; ++t) {
-      Copy c{imm(t), imm(t + 1), rest && t == *count - 1};
-      Env e = bind(a, env, c, imm(t));
-      c.interior = !peel && !c.tail && provable(e.where, a.var, e) && provable(e.stores, a.var, e);
-      if (c.interior && !r.empty() && r.back().interior) r.back().end = c.end;
-      else r.push_back(c);
-    }
+    auto [first, last] = *inside;
+    auto each = [&](int64_t from, int64_t to) {
+      for (int64_t t = from; t < to; ++t) r.push_back({imm(t), imm(t + 1), t == full});
+    };
+    each(0, first);
+    if (first < last) r.push_back({imm(first), imm(last), false, false, true});
+    each(last, *count);
     return r;
+  }
+
+  /// More iterations than this without all guards stay one loop, with the guards inside.
+  static constexpr int64_t kMostCopies = 64;
+
+  /// The iterations [first, last) of [0, count) in which every guard holds, whatever the inner axes are;
+  /// empty if there are none. A guard that is affine in the axis holds from some iteration on, or up to
+  /// one, which bisection finds; with another kind of guard there is no answer.
+  std::optional<std::pair<int64_t, int64_t>> interior(const AxisInfo &a, const Env &env,
+                                                      int64_t count) const {
+    int64_t first = 0, last = count;
+    for (const auto *guards : {&env.where, &env.stores})
+      for (const Expr &g : *guards) {
+        if (!dependsOn(g, a.var)) continue;
+        Affine f = affine(substitute(g, env.subst)), c = f.coefficientOf(a.var);
+        if (!c.isConstant() || dependsOn(toExpr(f.without(a.var)), a.var)) return {};
+        auto holds = [&](int64_t t) {
+          Env e = env;
+          e.subst[a.var] = imm(t);
+          return range(g, e).lo >= 0;
+        };
+        bool rising = c.constant > 0;
+        int64_t low = 0, high = count;
+        while (low < high) {
+          int64_t middle = low + (high - low) / 2;
+          if (holds(middle) == rising) high = middle;
+          else low = middle + 1;
+        }
+        if (rising) first = std::max(first, low);
+        else last = std::min(last, low);
+      }
+    return first < last ? std::pair(first, last) : std::pair(count, count);
   }
 
   Stmt copyOf(size_t i, const Env &env, Phase phase, const Copy &c, const Expr &begin,

@@ -1,5 +1,7 @@
-// Tensors without elements: no template may divide by their sizes.
+// Extents at the ends of their range: tensors without elements (no template may divide by their sizes),
+// and axes of millions.
 #include "planish/loop/Interpret.h"
+#include "planish/loop/Text.h"
 #include "planish/schedule/Template.h"
 
 #include <gtest/gtest.h>
@@ -39,6 +41,31 @@ TEST(Empty, AnAxisOfNoElementsIsSerial) {
     ASSERT_TRUE(ran) << ran.error().text;
     for (int64_t e = 0; e < m * n; ++e) EXPECT_EQ(y[size_t(e)], 0);
   }
+}
+
+// The loops of a long axis are found by bisection, not tile by tile: two million columns take no time.
+TEST(Wide, ALongRowIsNotWalked) {
+  constexpr int64_t width = 2'000'000;
+  Var x = var("x"), c = var("c"), tap = var("tap"), i = var("i");
+  Buffer image = buffer("image", DType::f32, std::vector<int64_t>{width, 8});
+  Buffer weights = buffer("weights", DType::f32, std::vector<int64_t>{16, 3, 8}, {}, Scope::Constant);
+  Compute conv;
+  conv.name = "conv";
+  conv.space = {{x, imm(width)}, {c, imm(16)}};
+  conv.reduce = {{tap, imm(3)}, {i, imm(8)}};
+  Expr at = use(x) + use(tap) - 1;
+  conv.where = {at, imm(width - 1) - at};
+  conv.lhs = load(image, {at, use(i)});
+  conv.rhs = load(weights, {use(c), use(tap), use(i)});
+  conv.init = fimm(0);
+  conv.sum = var("sum", {DType::f32, 1});
+  conv.value = use(conv.sum);
+  conv.out = buffer("y", DType::f32, std::vector<int64_t>{width, 16});
+  conv.outIndices = {use(x), use(c)};
+  collectParams(conv);
+  Scheduled s = schedule(conv, *parseTarget("cpu:x86-64-v4"));
+  EXPECT_EQ(s.templateName, "contraction.cpu");
+  EXPECT_LT(print(s.lowered.function).size(), 20000u);
 }
 
 } // namespace
