@@ -288,7 +288,8 @@ double timed(const Case &k, const Built &b, double &packRate) {
   }
   size_t turn = 0;
   int64_t tasks = *constantOf(substitute(taskCount(b.scheduled.lowered.function), symbols));
-  return best([&] { b.code(sets[turn++ % sets.size()].data(), scalars.data(), 0, tasks); });
+  void *scratch = memory.addBytes(planScratch(b.scheduled.lowered.function).bytes);
+  return best([&] { b.code(sets[turn++ % sets.size()].data(), scalars.data(), scratch, 0, tasks); });
 }
 
 std::string textOf(const schedule::Config &c) {

@@ -237,7 +237,10 @@ PYBIND11_MODULE(_planish, module) {
           "threads", [](const Model &m) { return planish_threads(m.instance.get()); },
           "Threads of a run, the caller's included.")
       .def_property_readonly(
-          "memory_bytes", [](const Model &m) { return planish_memory_bytes(m.model.get()); },
+          "memory_bytes",
+          [](const Model &m) {
+            return planish_memory_bytes(m.model.get(), int32_t(planish_threads(m.instance.get())));
+          },
           "Memory of this instance besides the weights.")
       .def_property_readonly("weights_bytes", [](const Model &m) { return m.model->weights_bytes; })
       .def_readonly("inputs", &Model::inputs, "A list of TensorInfo.")

@@ -106,8 +106,9 @@ std::string headerOf(const Program &p) {
        p.name +
        ".so\", &model);      (the shared library)\n"
        " *   planish_create, planish_set_input, planish_run, planish_get_output, planish_destroy\n *\n"
-       " * planish_memory_bytes(model) is what an instance takes in all, its arena of " +
-       std::to_string(p.arenaBytes) + " bytes included;\n * nothing is allocated after planish_create. */\n";
+       " * planish_memory_bytes(model, threads) is what an instance takes in all, its arena of " +
+       std::to_string(p.arenaBytes) + " bytes\n * and " + std::to_string(p.scratchBytes) +
+       " bytes of each thread included; nothing is allocated after planish_create. */\n";
   r += "#ifndef " + guard + "\n#define " + guard + "\n\n#include <planish/runtime.h>\n\n";
   auto constants = [&](const char *what, const std::vector<Port> &ports) {
     for (size_t i = 0; i < ports.size(); ++i) {
@@ -124,7 +125,8 @@ std::string headerOf(const Program &p) {
   r += "#define " + p.name + "_OUTPUTS " + std::to_string(p.outputs.size()) + "\n";
   constants("INPUT", p.inputs);
   constants("OUTPUT", p.outputs);
-  r += "#define " + p.name + "_ARENA_BYTES " + std::to_string(p.arenaBytes) + "\n\n";
+  r += "#define " + p.name + "_ARENA_BYTES " + std::to_string(p.arenaBytes) + "\n";
+  r += "#define " + p.name + "_SCRATCH_BYTES " + std::to_string(p.scratchBytes) + " /* of each thread */\n\n";
   r += "#ifdef __cplusplus\nextern \"C\" {\n#endif\n\n";
   r += "extern const planish_model " + p.name + "_model; /* defined by lib" + p.name + ".a */\n\n";
   r += "#ifdef __cplusplus\n}\n#endif\n#endif\n";
@@ -151,7 +153,9 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
       {"model", hashed(provenance.model)},
       {"inputs", portsOf(p.inputs)},
       {"outputs", portsOf(p.outputs)},
-      {"memory", json::Object{{"arena", p.arenaBytes}, {"weights", files.weightsBytes}}},
+      {"memory", json::Object{{"arena", p.arenaBytes},
+                              {"scratchPerThread", p.scratchBytes},
+                              {"weights", files.weightsBytes}}},
       {"libraries", std::move(libraries)},
       {"layers", std::move(layers)},
   };
@@ -206,6 +210,7 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
       {"distinctKernels", int64_t(p.kernels.size())},
       {"launchesByTemplate", std::move(perTemplate)},
       {"memory", json::Object{{"arena", p.arenaBytes},
+                              {"scratchPerThread", p.scratchBytes},
                               {"weights", files.weightsBytes},
                               {"library", files.libraryBytes}}},
       {"launches", std::move(launches)},

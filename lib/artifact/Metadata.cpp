@@ -136,6 +136,7 @@ public:
                                            weights ? Writer::pointer(s.weights) : "ptr null",
                                            Writer::i64(weights),
                                            Writer::i64(uint64_t(p.arenaBytes)),
+                                           Writer::i64(uint64_t(p.scratchBytes)),
                                            w.table("inputs", inputs),
                                            w.table("outputs", outputs),
                                            w.table("symbols", symbols),

@@ -209,6 +209,7 @@ private:
     if (lex.accept("constant")) b.scope = Scope::Constant;
     else if (lex.accept("packed")) b.scope = Scope::Packed;
     else if (lex.accept("register")) b.scope = Scope::Register;
+    else if (lex.accept("scratch")) b.scope = Scope::Scratch;
     return declared(b);
   }
 

@@ -4,6 +4,7 @@
 #include "planish/loop/Rewrite.h"
 #include "planish/support/Check.h"
 
+#include <algorithm>
 #include <array>
 
 namespace planish::loop {
@@ -39,6 +40,22 @@ Expr taskCount(const Function &f) {
     if (l && l->kind == LoopKind::Parallel) tasks = tasks ? max(tasks, l->end) : l->end;
   });
   return tasks ? tasks : imm(1);
+}
+
+ScratchPlan planScratch(const Function &f) {
+  constexpr int64_t kAlignment = 64;
+  ScratchPlan plan;
+  walk(f.body, [&](const Stmt &s) {
+    auto *a = as<Alloc>(s);
+    if (!a || a->buffer->scope != Scope::Scratch) return;
+    if (!plan.offsets.try_emplace(a->buffer.get(), plan.bytes).second) return;
+    int64_t last = 0;
+    std::vector<int64_t> shape = constantsOf(a->buffer->shape), strides = constantsOf(a->buffer->strides);
+    for (size_t d = 0; d < shape.size(); ++d) last += std::max<int64_t>(shape[d] - 1, 0) * strides[d];
+    int64_t bytes = (last + 1) * byteSize(a->buffer->dtype);
+    plan.bytes += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+  });
+  return plan;
 }
 
 std::span<const PassRow> passes() {

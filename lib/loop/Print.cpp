@@ -16,7 +16,7 @@ enum Rank : int { kRamp, kOr, kAnd, kCompare, kSum, kProduct, kPrimary };
 constexpr std::array<Rank, 13> kRanks{kSum,     kSum,     kProduct, kProduct, kProduct, kProduct, kPrimary,
                                       kPrimary, kCompare, kCompare, kCompare, kAnd,     kOr};
 
-constexpr std::array<std::string_view, 4> kScopes{"", " constant", " packed", " register"};
+constexpr std::array<std::string_view, 5> kScopes{"", " constant", " packed", " register", " scratch"};
 constexpr std::array<std::string_view, 4> kKinds{"", "parallel ", "vectorized ", "unrolled "};
 
 std::string textOf(Type t) {
@@ -211,7 +211,9 @@ std::string print(const Program &p) {
     if (s.offset && constantOf(s.offset) != 0) r += " + " + print(s.offset);
     r += "\n";
   }
-  return r + "// arena: " + std::to_string(p.arenaBytes) + " bytes\n" + print(p.host);
+  r += "// arena: " + std::to_string(p.arenaBytes) + " bytes\n";
+  if (p.scratchBytes) r += "// scratch: " + std::to_string(p.scratchBytes) + " bytes for each thread\n";
+  return r + print(p.host);
 }
 
 } // namespace planish::loop

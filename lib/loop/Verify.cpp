@@ -32,6 +32,8 @@ SignatureRow signatureOf(Intrinsic fn) {
   }
 }
 
+bool isLocal(const BufferNode &b) { return b.scope == Scope::Register || b.scope == Scope::Scratch; }
+
 class Verifier {
 public:
   explicit Verifier(const Function &f) : function(f) {}
@@ -44,7 +46,7 @@ public:
     std::vector<Var> later = laterSizes(function);
     vars.insert(later.begin(), later.end());
     for (auto &b : function.params) {
-      if (b->scope == Scope::Register) return error("parameter '%" + b->name + "' is a register buffer");
+      if (isLocal(*b)) return error("parameter '%" + b->name + "' is a register or scratch buffer");
       if (!buffers.insert(b).second) return error("parameter '%" + b->name + "' is listed twice");
       PLANISH_TRY(sizes(*b));
     }
@@ -249,8 +251,8 @@ private:
         [&](const Store &t) { return storeStmt(t); },
         [&](const Alloc &a) -> Status {
           PLANISH_TRY(sizes(*a.buffer));
-          if (a.buffer->scope == Scope::Register && !hasConstantShape(*a.buffer))
-            return error("register buffer '%" + a.buffer->name + "' has no constant shape");
+          if (isLocal(*a.buffer) && !hasConstantShape(*a.buffer))
+            return error("register or scratch buffer '%" + a.buffer->name + "' has no constant shape");
           if (!buffers.insert(a.buffer).second)
             return error("'%" + a.buffer->name + "' is allocated inside its own scope");
           PLANISH_TRY(stmt(a.body));

@@ -4,6 +4,7 @@
 #include "MemoryPlan.h"
 #include "Storage.h"
 
+#include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
 #include "planish/support/Check.h"
@@ -176,6 +177,8 @@ Result<Program> lower(const Graph &g, const Target &target, const LowerOptions &
   MemoryPlan memory = planMemory(lifetimesOf(storage, steps));
   p.arenaBytes = memory.bytes;
   p.kernels = kernels.kernels();
+  for (const loop::FunctionRef &k : p.kernels)
+    p.scratchBytes = std::max(p.scratchBytes, loop::planScratch(*k).bytes);
   p.constants = std::move(kernels.constants);
 
   HostBuilder host(g, storage, memory, p);

@@ -13,6 +13,7 @@ struct planish_instance {
   planish_frame frame;
   planish_profile_fn profile;
   void *profile_user;
+  unsigned char *scratch; /* of the first thread; aligned(model->scratch_bytes) each */
   void **inputs;
   void **outputs;
   unsigned char **own_outputs;
@@ -33,6 +34,7 @@ typedef struct layout {
   uint64_t output_dims;
   uint64_t symbols;
   uint64_t arena;
+  uint64_t scratch;
   uint64_t output_data;
   uint64_t total;
 } layout;
@@ -47,7 +49,7 @@ static uint64_t take(uint64_t *used, uint64_t bytes) {
   return begin;
 }
 
-static layout plan(const planish_model *model) {
+static layout plan(const planish_model *model, uint32_t threads) {
   const uint64_t shape = PLANISH_MAX_RANK * sizeof(int64_t);
   uint64_t used = aligned(sizeof(planish_instance)), outputs = 0;
   layout l;
@@ -59,12 +61,21 @@ static layout plan(const planish_model *model) {
   l.output_dims = take(&used, model->n_outputs * shape);
   l.symbols = take(&used, model->n_symbols * sizeof(int64_t));
   l.arena = take(&used, model->arena_bytes + PLANISH_ARENA_TAIL);
+  l.scratch = take(&used, threads * aligned(model->scratch_bytes));
   l.output_data = take(&used, outputs + PLANISH_ARENA_TAIL);
   l.total = used;
   return l;
 }
 
-static uint64_t memory_bytes(const planish_model *model) { return plan(model).total; }
+/* What options.threads stands for. */
+static uint32_t threads_for(int32_t wanted) {
+  const uint32_t threads = wanted > 0 ? (uint32_t)wanted : planish_os_cores_v1();
+  return threads > PLANISH_MAX_THREADS ? PLANISH_MAX_THREADS : threads;
+}
+
+static uint64_t memory_bytes(const planish_model *model, int32_t threads) {
+  return plan(model, threads_for(threads)).total;
+}
 
 static planish_status check_cpu(const planish_model *model, char *error) {
   uint64_t missing;
@@ -108,6 +119,7 @@ static void lay_out(planish_instance *self, unsigned char *memory, const layout 
   self->frame.inputs = self->inputs;
   self->frame.outputs = self->outputs;
   self->frame.arena = memory + l->arena;
+  self->scratch = memory + l->scratch;
   self->frame.weights = model->weights;
   self->frame.input_dims = self->input_dims;
   self->frame.output_dims = (int64_t *)(void *)(memory + l->output_dims);
@@ -150,10 +162,10 @@ static planish_status get_memory(const planish_model *model, const planish_optio
 static planish_status create(const planish_model *model, const planish_options *options,
                              planish_instance **instance, char *error) {
   static const planish_options defaults;
-  const layout l = plan(model);
   void *memory = NULL;
   planish_instance *self;
   uint32_t threads;
+  layout l;
   planish_status status = check_cpu(model, error);
   if (status) return status;
   if (!options) options = &defaults;
@@ -162,8 +174,8 @@ static planish_status create(const planish_model *model, const planish_options *
                     (int64_t)PLANISH_MAX_THREADS);
     return PLANISH_INVALID_ARGUMENT;
   }
-  threads = options->threads ? (uint32_t)options->threads : planish_os_cores_v1();
-  if (threads > PLANISH_MAX_THREADS) threads = PLANISH_MAX_THREADS;
+  threads = threads_for(options->threads);
+  l = plan(model, threads);
   status = get_memory(model, options, l.total, &memory, error);
   if (status) return status;
   if (threads > 1 && planish_pool_acquire_v1(threads)) {
@@ -399,9 +411,10 @@ static uint32_t threads(const planish_instance *self) { return self->threads; }
 PLANISH_ONE void planish_launch_v1(planish_instance *self, uint32_t launch, planish_kernel_fn kernel,
                                    void *const *buffers, const int64_t *scalars, int64_t tasks) {
   const int64_t begin = self->profile ? planish_os_now_v1() : 0;
+  const planish_call call = {kernel, buffers, scalars, self->scratch, aligned(self->model->scratch_bytes)};
   if (tasks == 1 || self->run_threads == 1 || tasks <= 0 ||
-      !planish_pool_run_v1(self->run_threads, kernel, buffers, scalars, tasks)) {
-    if (tasks > 0) kernel(buffers, scalars, 0, tasks);
+      !planish_pool_run_v1(self->run_threads, &call, tasks)) {
+    if (tasks > 0) kernel(buffers, scalars, self->scratch, 0, tasks);
   }
   if (self->profile) self->profile(self->profile_user, self, launch, begin, planish_os_now_v1());
 }

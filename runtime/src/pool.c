@@ -29,6 +29,7 @@ typedef struct worker {
   planish_kernel_fn kernel; /* NULL: end */
   void *const *buffers;
   const int64_t *scalars;
+  void *scratch;
   int64_t begin;
   int64_t end;
   _Alignas(CACHE_LINE) signal_word done;
@@ -92,6 +93,10 @@ static int claim(worker *from, uint32_t job) {
                                                  memory_order_relaxed);
 }
 
+static void run_job(const worker *job) {
+  job->kernel(job->buffers, job->scalars, job->scratch, job->begin, job->end);
+}
+
 static void *work(void *argument) {
   worker *self = argument;
   uint32_t job = 0;
@@ -100,7 +105,7 @@ static void *work(void *argument) {
     job = wait_for_change(&self->go, job);
     if (!claim(self, job)) continue;
     if (!self->kernel) return NULL;
-    self->kernel(self->buffers, self->scalars, self->begin, self->end);
+    run_job(self);
     set_signal(&self->done, job);
   }
 }
@@ -138,18 +143,26 @@ static void adopt_process(void) {
   }
 }
 
-static void set_job(worker *to, planish_kernel_fn kernel, void *const *buffers, const int64_t *scalars,
-                    int64_t begin, int64_t end) {
-  to->kernel = kernel;
-  to->buffers = buffers;
-  to->scalars = scalars;
-  to->begin = begin;
-  to->end = end;
+static void start_job(worker *to) {
   set_signal(&to->go, atomic_load_explicit(&to->go.value, memory_order_relaxed) + 1);
 }
 
+/* Part `part` of `parts` of a call's tasks. */
+static void set_job(worker *to, const planish_call *call, int64_t part, int64_t parts, int64_t tasks) {
+  to->kernel = call->kernel;
+  to->buffers = call->buffers;
+  to->scalars = call->scalars;
+  to->scratch = call->scratch + (uint64_t)part * call->scratch_bytes;
+  to->begin = tasks * part / parts;
+  to->end = tasks * (part + 1) / parts;
+  start_job(to);
+}
+
 static void end_workers(void) {
-  for (uint32_t i = 0; i < pool.running; ++i) set_job(&pool.workers[i], NULL, NULL, NULL, 0, 0);
+  for (uint32_t i = 0; i < pool.running; ++i) {
+    pool.workers[i].kernel = NULL;
+    start_job(&pool.workers[i]);
+  }
   for (uint32_t i = 0; i < pool.running; ++i) planish_os_join_v1(&pool.workers[i].thread);
   pool.running = 0;
 }
@@ -195,24 +208,21 @@ PLANISH_ONE void planish_pool_release_v1(void) {
 static void finish_job(worker *from) {
   const uint32_t job = atomic_load_explicit(&from->go.value, memory_order_relaxed);
   if (claim(from, job)) {
-    from->kernel(from->buffers, from->scalars, from->begin, from->end);
+    run_job(from);
     return;
   }
   for (uint32_t done = atomic_load_explicit(&from->done.value, memory_order_acquire); done != job;)
     done = wait_for_change(&from->done, done);
 }
 
-PLANISH_ONE int planish_pool_run_v1(uint32_t threads, planish_kernel_fn kernel, void *const *buffers,
-                                    const int64_t *scalars, int64_t tasks) {
+PLANISH_ONE int planish_pool_run_v1(uint32_t threads, const planish_call *call, int64_t tasks) {
   const int64_t parts = tasks < (int64_t)threads ? tasks : (int64_t)threads;
   uint32_t idle = 0;
   if (!atomic_compare_exchange_strong_explicit(&pool.busy, &idle, 1, memory_order_acquire,
                                                memory_order_relaxed))
     return 0;
-  for (int64_t part = 1; part < parts; ++part)
-    set_job(&pool.workers[part - 1], kernel, buffers, scalars, tasks * part / parts,
-            tasks * (part + 1) / parts);
-  kernel(buffers, scalars, 0, tasks / parts);
+  for (int64_t part = 1; part < parts; ++part) set_job(&pool.workers[part - 1], call, part, parts, tasks);
+  call->kernel(call->buffers, call->scalars, call->scratch, 0, tasks / parts);
   for (int64_t part = 1; part < parts; ++part) finish_job(&pool.workers[part - 1]);
   atomic_store_explicit(&pool.busy, 0, memory_order_release);
   return 1;

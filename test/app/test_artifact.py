@@ -25,7 +25,7 @@ static int run(const planish_model *model, void *const *inputs) {
   planish_instance *net;
   planish_options options = {0};
   planish_info info;
-  options.memory_bytes = planish_memory_bytes(model);
+  options.memory_bytes = planish_memory_bytes(model, 0);
   options.memory = aligned_alloc(64, (options.memory_bytes + 63) / 64 * 64);
   if (planish_model_info(model, &info) || planish_create(model, &options, &net)) return 1;
   for (uint32_t i = 0; i < info.n_inputs; ++i)
@@ -45,7 +45,7 @@ int main(void) {
   for (unsigned i = 0; i < first_INPUT0_ELEMENTS; ++i) x[i] = (float)(i % 7) / 7;
   for (unsigned i = 0; i < second_INPUT0_ELEMENTS; ++i) map[i] = (float)(i % 5) / 5;
   if (sizeof(x) != first_INPUT0_BYTES || first_INPUTS != 1 || second_OUTPUTS != 2) return 9;
-  if (planish_memory_bytes(&first_model) < first_ARENA_BYTES) return 8;
+  if (planish_memory_bytes(&first_model, 1) < first_ARENA_BYTES) return 8;
   return run(&first_model, one) || run(&second_model, two);
 }
 """

@@ -26,19 +26,21 @@ enum { kChannels = 3, kPixels = 20, kImage = kChannels * kPixels };
 extern __attribute__((visibility("hidden"))) const planish_api planish_api_v1;
 
 /* A task is an image. */
-static void multiply(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end) {
+static void multiply(void *const *buffers, const int64_t *scalars, void *scratch, int64_t begin,
+                     int64_t end) {
   const float *images = buffers[0], *gain = buffers[1];
   float *hidden = buffers[2];
-  (void)scalars;
+  (void)scalars, (void)scratch;
   for (int64_t n = begin; n < end; ++n)
     for (int64_t c = 0; c < kChannels; ++c)
       for (int64_t p = 0; p < kPixels; ++p)
         hidden[n * kImage + p * kChannels + c] = images[n * kImage + c * kPixels + p] * *gain;
 }
 
-static void add(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end) {
+static void add(void *const *buffers, const int64_t *scalars, void *scratch, int64_t begin, int64_t end) {
   const float *hidden = buffers[0];
   float *scaled = buffers[1];
+  (void)scratch;
   for (int64_t n = begin; n < end; ++n)
     for (int64_t c = 0; c < kChannels; ++c)
       for (int64_t p = 0; p < kPixels; ++p)

@@ -17,7 +17,7 @@ enum class Form : uint8_t { Object, Assembly, LlvmText };
 
 /// Kernels (legalized, vectorized, unrolled) as one relocatable object, or as text. Every function is
 /// an external symbol `<name>` with the runtime's kernel signature
-///   void (void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end).
+///   void (void *const *buffers, const int64_t *scalars, void *scratch, int64_t begin, int64_t end).
 /// Deterministic: equal input gives equal bytes. Safe to call from several threads at once.
 Result<std::string> emitKernels(std::span<const loop::FunctionRef> kernels, const Target &target, Form form);
 
@@ -35,7 +35,9 @@ public:
   explicit Jit(const Target &target);
   ~Jit();
   Jit(Jit &&) noexcept;
-  using Kernel = void (*)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end);
+  /// `scratch` has loop::planScratch(f).bytes, aligned to 64, for this call alone; null where that is 0.
+  using Kernel = void (*)(void *const *buffers, const int64_t *scalars, void *scratch, int64_t begin,
+                          int64_t end);
   /// The code lives as long as this Jit.
   Result<Kernel> compile(const loop::Function &f);
 

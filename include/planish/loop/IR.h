@@ -47,6 +47,7 @@ enum class Scope : uint8_t {
   Constant,  // the same, never written
   Packed,    // a constant in the order a kernel reads it, padded with zeros, so never masked
   Register,  // small, constant shape, lives inside the function
+  Scratch,   // the same, but large: in memory that the caller gives to each thread
 };
 
 /// A view of memory: element (i, j, ...) lives at base + i*strides[0] + j*strides[1] + ... elements.

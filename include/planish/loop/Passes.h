@@ -3,6 +3,7 @@
 
 #include "planish/loop/IR.h"
 
+#include <map>
 #include <span>
 #include <string_view>
 
@@ -24,6 +25,14 @@ Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask);
 
 /// The number of tasks: the largest end of the function's parallel loops (1 where it has none).
 Expr taskCount(const Function &f);
+
+/// Where the scratch buffers of a function lie in the scratch memory of the thread that runs it: each in a
+/// place of its own.
+struct ScratchPlan {
+  std::map<const BufferNode *, int64_t> offsets;  // bytes, multiples of 64
+  int64_t bytes = 0;                              // a multiple of 64; 0 where there are none
+};
+ScratchPlan planScratch(const Function &f);
 
 struct PassRow {
   std::string_view name, summary;

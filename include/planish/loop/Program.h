@@ -71,6 +71,7 @@ struct Program {
   std::vector<Materialised> values;
   std::vector<std::string> failures; // what can go wrong in a run, as the user is told
   int64_t arenaBytes = 0;            // without the 64-byte tail
+  int64_t scratchBytes = 0;          // of each thread: the most that a kernel takes
 };
 
 /// Byte offset of every constant in the weights section: in order, each at the next multiple of 64.

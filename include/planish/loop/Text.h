@@ -1,7 +1,8 @@
 // Loop IR as text that parses back: parse(print(f)) is equivalent to f, and prints the same.
 //
 //   functions = { "func" "@"name "(" [buffer {"," buffer}] [";" scalar {"," scalar}] ")" body }
-//   buffer    = "%"name ":" dtype "[" sizes "]" ["strides" "(" sizes ")"] ["constant"|"packed"|"register"]
+//   buffer    = "%"name ":" dtype "[" sizes "]" ["strides" "(" sizes ")"] [scope]
+//   scope     = "constant" | "packed" | "register" | "scratch"
 //   scalar    = name ":" "i64" ["in" lo ".." hi]                    both ends inclusive
 //             | "let" name [within]                                 mentioned by sizes, bound in the body
 //   body      = "{" {stmt} "}"

@@ -7,7 +7,8 @@
 namespace planish::loop {
 
 /// Every variable is bound where used, every buffer a parameter or allocated around its use; types,
-/// lanes and ranks agree; register buffers have constant shapes; vectorized and unrolled loops have
+/// lanes and ranks agree; register and scratch buffers
+/// have constant shapes and are no parameters; vectorized and unrolled loops have
 /// constant trip counts; at most one parallel loop encloses a statement; constants are not written.
 Status verify(const Function &f);
 

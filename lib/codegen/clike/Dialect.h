@@ -14,7 +14,7 @@ struct CDialect {
   std::span<const std::string_view> prelude;  // includes, types and helper functions that kernels call
   std::string_view kernel;       // before a kernel's name
   std::string_view memory;       // address space of a caller's memory, with a space behind it
-  bool arrays;                   // arguments come as arrays of buffers and scalars with a range of tasks,
+  bool arrays; // arguments come as arrays of buffers and scalars, scratch memory and a range of tasks,
   std::string_view task;         //   else one by one, and this is the number of the task
   std::span<const int> lanes;    // of the vector types
   std::span<const std::string_view> reserved;  // names that mean something

@@ -106,7 +106,7 @@ constexpr std::string_view kReserved[] = {
     "arena",    "exp",     "log",     "tanh",     "erf",      "sin",      "cos",        "y0",
     "y1",       "j0",      "j1",      "yn",       "jn",       "gamma",    "step",       "mix",
     "clamp",    "dot",     "cross",   "length",   "distance", "any",      "all",        "pipe",
-    "image",    "sampler", "event",   "main"};
+    "image",    "sampler", "event",   "main",     "scratch"};
 
 } // namespace
 

@@ -77,11 +77,12 @@ void Printer::kernel(const Function &f) {
   auto same = [](const std::string &s) { return s; };
   if (dialect.arrays) {
     line(std::string(dialect.kernel) + " " + f.name +
-         "(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end) {");
+         "(void *const *buffers, const int64_t *scalars, void *scratch, int64_t begin, int64_t end) {");
     ++depth;
     for (size_t i = 0; i < params.size(); ++i) line(params[i] + " = buffers[" + std::to_string(i) + "];");
     for (size_t i = 0; i < scalars.size(); ++i) line(scalars[i] + " = scalars[" + std::to_string(i) + "];");
-    std::string mentioned = "(void)buffers, (void)scalars, (void)begin, (void)end";
+    std::string mentioned = "(void)buffers, (void)scalars, (void)scratch, (void)begin, (void)end";
+    scratch = planScratch(f);
     for (const Buffer &p : f.params) mentioned += ", (void)" + buffers[p.get()].pointer;
     for (const Var &v : f.scalars) mentioned += ", (void)" + vars[v.get()];
     line(mentioned + ";");
@@ -122,8 +123,11 @@ void Printer::stmt(const Stmt &s) {
         line("{");
         scoped([&] {
           std::string name = fresh(a.buffer->name);
-          line(std::string(scalarType(a.buffer->dtype)) + " " + name + "[" +
-               std::to_string(std::max<int64_t>(count, 1)) + "];");
+          std::string element(scalarType(a.buffer->dtype));
+          if (auto at = scratch.offsets.find(a.buffer.get()); at != scratch.offsets.end())
+            line(element + " *" + name + " = (" + element + " *)((char *)scratch + " +
+                 std::to_string(at->second) + ");");
+          else line(element + " " + name + "[" + std::to_string(std::max<int64_t>(count, 1)) + "];");
           buffers[a.buffer.get()] = {name, {}};
           stmt(a.body);
         });

@@ -3,6 +3,7 @@
 
 #include "Dialect.h"
 
+#include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
 
 #include <functional>
@@ -61,6 +62,7 @@ private:
   std::unordered_map<const loop::ExprNode *, std::string> shared;  // temporaries of the current statement
   std::set<const VarNode *> nativeVars;  // vector variables that stay vectors
   bool parallelIsTask = false;  // parallel loops run the tasks of this call
+  loop::ScratchPlan scratch;    // empty where the dialect keeps scratch buffers in private arrays
 };
 
 } // namespace planish::codegen

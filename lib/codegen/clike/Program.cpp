@@ -65,6 +65,8 @@ public:
       printBytes(*program.constants[i].bytes, "constant_" + std::to_string(i), out);
     // Kernels may read a cache line past the plan, never write there.
     out += "_Alignas(64) static unsigned char arena[" + std::to_string(program.arenaBytes + 64) + "];\n";
+    if (program.scratchBytes)
+      out += "_Alignas(64) static unsigned char scratch[" + std::to_string(program.scratchBytes) + "];\n";
     out += "\nint " + program.name +
            "_run(void *const *inputs, void *const *outputs, const int64_t *input_dims, int64_t *output_dims) "
            "{\n";
@@ -114,7 +116,8 @@ private:
         planish::joined(l.buffers, [&](const Buffer &p) { return "(void *)" + printer.address(p); });
     if (!l.buffers.empty()) args = array("void *const ", "launch_buffers", pointers);
     if (!l.scalars.empty()) scalars = array("const int64_t ", "launch_scalars", values);
-    printer.line(l.kernel->name + "(" + args + ", " + scalars + ", 0, " + tasks + ");");
+    std::string scratch = program.scratchBytes ? "scratch" : "0";
+    printer.line(l.kernel->name + "(" + args + ", " + scalars + ", " + scratch + ", 0, " + tasks + ");");
     --printer.depth;
     printer.line("}");
   }

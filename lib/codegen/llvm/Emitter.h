@@ -17,6 +17,7 @@
 
 #include "Access.h"
 
+#include "planish/loop/Passes.h"
 #include "planish/target/Target.h"
 
 #include <llvm/IR/IRBuilder.h>
@@ -36,6 +37,8 @@ public:
   void bind(const loop::Buffer &buffer, llvm::Value *base, loop::Expr extra = {});
   /// A scalar parameter.
   void bind(const Var &var, llvm::Value *value);
+  /// Where scratch buffers lie; without it there may be none.
+  void scratch(llvm::Value *base, loop::ScratchPlan plan);
   /// The iterations of parallel loops that this call runs; without it they run whole.
   void tasks(llvm::Value *begin, llvm::Value *end);
 
@@ -71,6 +74,7 @@ private:
   void whileLoop(const loop::While &w);
   void branch(const loop::If &i);
   void let(const loop::Let &l);
+  llvm::Value *placeOf(const loop::BufferNode &buffer);
   void alloc(const loop::Alloc &a);
   void prefetch(const loop::Expr &e);
   llvm::BasicBlock *block(const llvm::Twine &name);
@@ -127,7 +131,8 @@ private:
   llvm::LLVMContext &ctx;
   llvm::BasicBlock *entry;
   const Target &target;
-  llvm::Value *taskBegin = nullptr, *taskEnd = nullptr;
+  llvm::Value *taskBegin = nullptr, *taskEnd = nullptr, *scratchBase = nullptr;
+  loop::ScratchPlan scratchPlan;
   std::vector<const VarNode *> scope; // enclosing loop and let variables, outermost first
   std::unordered_map<const VarNode *, int> levels; // 0: parameters, else 1 + place in `scope`
   std::unordered_map<const VarNode *, llvm::Value *> vars;

@@ -125,7 +125,7 @@ private:
     auto *none = b.getVoidTy();
     auto *i64 = b.getInt64Ty();
     auto kernel = module.getOrInsertFunction(
-        l.kernel->name, llvm::FunctionType::get(none, {pointer, pointer, i64, i64}, false));
+        l.kernel->name, llvm::FunctionType::get(none, {pointer, pointer, pointer, i64, i64}, false));
     // Linked into the same library, so its address needs no table.
     llvm::cast<llvm::Function>(kernel.getCallee())->setDSOLocal(true);
     auto run = module.getOrInsertFunction(

@@ -14,7 +14,8 @@ void emitKernel(llvm::Module &module, const loop::Function &f, const Target &tar
   auto *pointer = llvm::PointerType::get(ctx, 0);
   llvm::Type *i64 = llvm::Type::getInt64Ty(ctx), *none = llvm::Type::getVoidTy(ctx);
   std::vector<llvm::Type *> types(f.params.size(), pointer);
-  types.insert(types.end(), f.scalars.size() + 2, i64);
+  types.insert(types.end(), f.scalars.size(), i64);
+  types.insert(types.end(), {pointer, i64, i64});
   auto *inner = llvm::Function::Create(llvm::FunctionType::get(none, types, false),
                                        llvm::Function::InternalLinkage, f.name + ".body", module);
   inner->addFnAttr(llvm::Attribute::NoInline);
@@ -31,12 +32,15 @@ void emitKernel(llvm::Module &module, const loop::Function &f, const Target &tar
     inner->getArg(arg)->setName(v->name);
     emitter.bind(v, inner->getArg(arg++));
   }
-  emitter.tasks(inner->getArg(arg), inner->getArg(arg + 1));
+  inner->addParamAttr(arg, llvm::Attribute::NoAlias);
+  emitter.scratch(inner->getArg(arg), loop::planScratch(f));
+  emitter.tasks(inner->getArg(arg + 1), inner->getArg(arg + 2));
   emitter.body(f.body);
   emitter.b.CreateRetVoid();
 
-  auto *outer = llvm::Function::Create(llvm::FunctionType::get(none, {pointer, pointer, i64, i64}, false),
-                                       llvm::Function::ExternalLinkage, f.name, module);
+  auto *outer =
+      llvm::Function::Create(llvm::FunctionType::get(none, {pointer, pointer, pointer, i64, i64}, false),
+                             llvm::Function::ExternalLinkage, f.name, module);
   outer->addFnAttr(llvm::Attribute::NoUnwind);
   llvm::IRBuilder<> b(llvm::BasicBlock::Create(ctx, "entry", outer));
   std::vector<llvm::Value *> args;
@@ -44,7 +48,7 @@ void emitKernel(llvm::Module &module, const loop::Function &f, const Target &tar
     args.push_back(b.CreateLoad(pointer, b.CreateConstGEP1_64(pointer, outer->getArg(0), i)));
   for (size_t i = 0; i < f.scalars.size(); ++i)
     args.push_back(b.CreateLoad(i64, b.CreateConstGEP1_64(i64, outer->getArg(1), i)));
-  args.insert(args.end(), {outer->getArg(2), outer->getArg(3)});
+  args.insert(args.end(), {outer->getArg(2), outer->getArg(3), outer->getArg(4)});
   b.CreateCall(inner, args);
   b.CreateRetVoid();
 }

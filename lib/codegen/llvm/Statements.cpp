@@ -22,6 +22,11 @@ void Emitter::bind(const Var &var, Value *value) {
 
 void Emitter::tasks(Value *begin, Value *end) { taskBegin = begin, taskEnd = end; }
 
+void Emitter::scratch(Value *base, ScratchPlan plan) {
+  scratchBase = base;
+  scratchPlan = std::move(plan);
+}
+
 void Emitter::body(const Stmt &s) {
   const std::vector<Stream> &all = streams(s);
   for (auto &[buffer, base] : bases) introduce(buffer, base, all);
@@ -139,8 +144,11 @@ void Emitter::let(const Let &l) {
   scope.pop_back();
 }
 
-void Emitter::alloc(const Alloc &a) {
-  const BufferNode &buffer = *a.buffer;
+Value *Emitter::placeOf(const BufferNode &buffer) {
+  if (buffer.scope == Scope::Scratch) {
+    PLANISH_CHECK(scratchBase, "scratch memory outside of a kernel: " + buffer.name);
+    return step(scratchBase, b.getInt64(uint64_t(scratchPlan.offsets.at(&buffer))));
+  }
   int64_t bytes = byteSize(buffer.dtype);
   for (int64_t d : constantsOf(buffer.shape)) bytes *= d;
   // A masked access of a register buffer reads whole vectors and keeps what the mask says.
@@ -148,6 +156,12 @@ void Emitter::alloc(const Alloc &a) {
   llvm::IRBuilder<> top(entry, entry->begin());
   auto *slot = top.CreateAlloca(llvm::ArrayType::get(b.getInt8Ty(), uint64_t(bytes)), nullptr, buffer.name);
   slot->setAlignment(llvm::Align(64));
+  return slot;
+}
+
+void Emitter::alloc(const Alloc &a) {
+  const BufferNode &buffer = *a.buffer;
+  Value *slot = placeOf(buffer);
   size_t mark = pointers.size();
   introduce(&buffer, slot, streams(a.body));
   bases.push_back({&buffer, slot});

@@ -52,8 +52,10 @@ static inline uint32_t planish_dtype_bytes(int32_t dtype) {
 }
 
 /* Runs tasks [begin, end) of the kernel's parallel loop. Any split of [0, tasks) into such calls, in any
- * order and at the same time, gives the same bytes. */
-typedef void (*planish_kernel_fn)(void *const *buffers, const int64_t *scalars, int64_t begin, int64_t end);
+ * order and at the same time, gives the same bytes. `scratch` is memory for this call alone, of
+ * planish_model.scratch_bytes, aligned to PLANISH_ALIGNMENT, with any content. */
+typedef void (*planish_kernel_fn)(void *const *buffers, const int64_t *scalars, void *scratch, int64_t begin,
+                                  int64_t end);
 
 /* What the host function works on; all of it is owned by the instance. */
 typedef struct planish_frame {
@@ -141,6 +143,7 @@ typedef struct planish_model {
   const unsigned char *weights;
   uint64_t weights_bytes;
   uint64_t arena_bytes;
+  uint64_t scratch_bytes; /* of each thread, beside the arena */
   const planish_tensor_info *inputs;
   const planish_tensor_info *outputs;
   const planish_symbol_info *symbols;

@@ -54,7 +54,7 @@ typedef struct planish_options {
   int32_t reserved;
   void *memory; /* the caller's memory for all the instance needs, or NULL to allocate it; it must stay
                    until planish_destroy and be aligned to PLANISH_ALIGNMENT */
-  uint64_t memory_bytes; /* at least planish_memory_bytes(model) */
+  uint64_t memory_bytes; /* at least planish_memory_bytes(model, threads) */
   planish_profile_fn profile;
   void *profile_user;
 } planish_options;
@@ -87,7 +87,7 @@ typedef struct planish_info {
   uint32_t n_outputs;
   const planish_tensor_info *inputs;
   const planish_tensor_info *outputs;
-  uint64_t memory_bytes; /* of one instance */
+  uint64_t memory_bytes; /* of one instance with one thread */
   uint64_t weights_bytes;
 } planish_info;
 
@@ -96,7 +96,7 @@ typedef struct planish_info {
 struct planish_api {
   uint32_t abi;
   uint32_t reserved;
-  uint64_t (*memory_bytes)(const planish_model *model);
+  uint64_t (*memory_bytes)(const planish_model *model, int32_t threads);
   planish_status (*create)(const planish_model *model, const planish_options *options,
                            planish_instance **instance, char *error);
   void (*destroy)(planish_instance *instance);
@@ -177,9 +177,10 @@ static inline planish_status planish_close(const planish_model *model) {
 }
 #endif
 
-/* Bytes one instance takes, whatever its options: state, arena and outputs. */
-static inline uint64_t planish_memory_bytes(const planish_model *model) {
-  return model ? model->api->memory_bytes(model) : 0;
+/* Bytes one instance takes: state, arena, outputs, and what each thread needs for itself. `threads` as in
+ * planish_options. */
+static inline uint64_t planish_memory_bytes(const planish_model *model, int32_t threads) {
+  return model ? model->api->memory_bytes(model, threads) : 0;
 }
 
 static inline planish_status planish_model_info(const planish_model *model, planish_info *info) {
@@ -192,7 +193,7 @@ static inline planish_status planish_model_info(const planish_model *model, plan
   info->n_outputs = model->n_outputs;
   info->inputs = model->inputs;
   info->outputs = model->outputs;
-  info->memory_bytes = model->api->memory_bytes(model);
+  info->memory_bytes = model->api->memory_bytes(model, 1);
   info->weights_bytes = model->weights_bytes;
   return PLANISH_OK;
 }

@@ -44,6 +44,8 @@ int main(int argc, char **argv) {
   for (size_t k = 0; k < sizeof kernels / sizeof *kernels; ++k) {
     int64_t tasks = number(in), n_scalars = number(in), scalars[64];
     for (int64_t i = 0; i < n_scalars; ++i) scalars[i] = number(in);
+    int64_t scratch_bytes = number(in);
+    void *scratch = scratch_bytes ? aligned_alloc(64, (size_t)scratch_bytes) : 0;
     int64_t n_buffers = number(in), sizes[256];
     void *buffers[256];
     for (int64_t i = 0; i < n_buffers; ++i) {
@@ -51,12 +53,13 @@ int main(int argc, char **argv) {
       buffers[i] = malloc((size_t)sizes[i]);
       if (fread(buffers[i], 1, (size_t)sizes[i], in) != (size_t)sizes[i]) return 3;
     }
-    kernels[k](buffers, scalars, tasks / 2, tasks);
-    kernels[k](buffers, scalars, 0, tasks / 2);
+    kernels[k](buffers, scalars, scratch, tasks / 2, tasks);
+    kernels[k](buffers, scalars, scratch, 0, tasks / 2);
     for (int64_t i = 0; i < n_buffers; ++i) {
       fwrite(buffers[i], 1, (size_t)sizes[i], out);
       free(buffers[i]);
     }
+    free(scratch);
   }
   return fclose(in) | fclose(out);
 }
@@ -77,7 +80,7 @@ void writeNumber(std::ofstream &f, int64_t x) { f.write(reinterpret_cast<const c
 void compareC(const std::vector<Case> &cases, const std::vector<uint64_t> &seeds) {
   Folder folder;
   std::vector<FunctionRef> named;
-  std::string table = "\ntypedef void (*kernel)(void *const *, const int64_t *, int64_t, int64_t);\n"
+  std::string table = "\ntypedef void (*kernel)(void *const *, const int64_t *, void *, int64_t, int64_t);\n"
                       "static const kernel kernels[] = {";
   std::ofstream input(folder.file("in"), std::ios::binary);
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -88,6 +91,7 @@ void compareC(const std::vector<Case> &cases, const std::vector<uint64_t> &seeds
     writeNumber(input, tasksOf(f, m.scalars));
     writeNumber(input, int64_t(m.scalars.size()));
     for (int64_t s : m.scalars) writeNumber(input, s);
+    writeNumber(input, planScratch(f).bytes);
     writeNumber(input, int64_t(m.pointers.size()));
     for (size_t b = 0; b < m.pointers.size(); ++b) {
       writeNumber(input, int64_t(m.sizes[b]));
@@ -127,9 +131,10 @@ TEST(CDialect, RandomFunctions) {
 
 TEST(CDialect, NamesThatMeanSomethingElse) {
   auto parsed = parse(R"(
-    func @names(%float: f32[4], %fma: f32[4,4], %int: f32[4]) {
+    func @names(%float: f32[4], %fma: f32[4,4], %int: f32[4], %scratch: f32[4]) {
+      for i in 0..4 { %scratch[i] = 1.0 }
       for parallel for_ in 0..4 {
-        alloc %begin: f32[1] register {
+        alloc %begin: f32[1] scratch {
           %begin[0] = 0.0
           for k in 0..4 { %begin[0] = fma(%float[k], %fma[for_, k], %begin[0]) }
           %int[for_] = %begin[0]

@@ -3,6 +3,8 @@
 #include "Instances.h"
 #include "unit/codegen/Forms.h"
 
+#include "support/Scratch.h"
+
 #include "planish/codegen/CLike.h"
 #include "planish/codegen/Llvm.h"
 #include "planish/graph/Evaluate.h"
@@ -225,7 +227,8 @@ std::string compareScheduled(const Case &c, const Target &target) {
     std::vector<void *> params = m->pointers;
     for (auto &[param, bytes] : packed) params[size_t(param)] = bytes.data();
     if (machine) {
-      (*code)(params.data(), c.scalars.data(), 0, codegen::test::tasksOf(f, c.scalars));
+      planish::test::ScratchMemory scratch(f);
+      (*code)(params.data(), c.scalars.data(), scratch.data(), 0, codegen::test::tasksOf(f, c.scalars));
     } else if (Status s = loop::interpret(f, params, c.scalars); !s) {
       return where + s.error().text;
     }

@@ -1,5 +1,7 @@
 #include "Forms.h"
 
+#include "support/Scratch.h"
+
 #include "planish/codegen/Llvm.h"
 #include "planish/loop/Interpret.h"
 #include "planish/loop/Passes.h"
@@ -146,8 +148,9 @@ std::string compareMachine(const Function &f, const std::vector<int64_t> &scalar
   if (!kernel) return kernel.error().text;
   Memory m(f, scalars, seed);
   int64_t tasks = tasksOf(f, scalars);
-  (*kernel)(m.pointers.data(), m.scalars.data(), tasks / 2, tasks);
-  (*kernel)(m.pointers.data(), m.scalars.data(), 0, tasks / 2);
+  planish::test::ScratchMemory scratch(f);
+  (*kernel)(m.pointers.data(), m.scalars.data(), scratch.data(), tasks / 2, tasks);
+  (*kernel)(m.pointers.data(), m.scalars.data(), scratch.data(), 0, tasks / 2);
   return difference(f, want, m.contents());
 }
 

@@ -42,6 +42,21 @@ TEST(Jit, InPlace) {
     })");
 }
 
+TEST(Jit, ScratchMemoryOfItsOwnForEveryBuffer) {
+  checkText(R"(
+    func @blocks(%x: f32[5,70], %y: f32[5,70]) {
+      for parallel i in 0..5 {
+        alloc %rising: f32[2,35] scratch {
+          for k in 0..70 { %rising[k div 35, k mod 35] = %x[i, k] + 1.0 }
+          alloc %falling: f32[70] scratch {
+            for k in 0..70 { %falling[69 - k] = %x[i, k] }
+            for k in 0..70 { %y[i, k] = %rising[k div 35, k mod 35] * %falling[k] }
+          }
+        }
+      }
+    })");
+}
+
 TEST(Jit, VectorAlongAColumn) {
   checkText(R"(
     func @columns(%x: f32[16,5], %y: f32[5,16]) {

@@ -69,8 +69,8 @@ using HostFn = int32_t (*)(const Frame *);
 constexpr const char *kRuntime = R"(
   define void @planish_launch_v1(ptr %instance, i32 %launch, ptr %kernel, ptr %buffers, ptr %scalars, i64 %tasks) {
     %half = sdiv i64 %tasks, 2
-    call void %kernel(ptr %buffers, ptr %scalars, i64 %half, i64 %tasks)
-    call void %kernel(ptr %buffers, ptr %scalars, i64 0, i64 %half)
+    call void %kernel(ptr %buffers, ptr %scalars, ptr null, i64 %half, i64 %tasks)
+    call void %kernel(ptr %buffers, ptr %scalars, ptr null, i64 0, i64 %half)
     %slot = getelementptr i64, ptr %instance, i32 %launch
     %old = load i64, ptr %slot
     %new = add i64 %old, %tasks

@@ -126,7 +126,8 @@ private:
   /// Starts a reduction whose result is the accumulator.
   Expr reduced(DType t) {
     if (t == DType::b1) return {};
-    accumulator = buffer("acc", t, std::vector<int64_t>{lanes}, {}, Scope::Register);
+    accumulator =
+        buffer("acc", t, std::vector<int64_t>{lanes}, {}, chance(70) ? Scope::Register : Scope::Scratch);
     k = var("k", {}, 0, 63);
     depth = symbol && chance(50) ? use(symbol) : imm(1 + below(5));
     Buffer x = input(t, {depth, rowCount}), w = input(t, {depth, imm(columns)});

@@ -36,8 +36,10 @@ TEST_F(InstanceTest, describesTheModel) {
   EXPECT_STREQ(info.name, "add");
   EXPECT_EQ(info.n_inputs, 2u);
   EXPECT_STREQ(info.outputs[1].name, "rows");
-  EXPECT_EQ(info.memory_bytes, planish_memory_bytes(&add.model));
-  EXPECT_GE(info.memory_bytes, add.model.arena_bytes + 12 * AddModel::kMaxRows + 8);
+  EXPECT_EQ(info.memory_bytes, planish_memory_bytes(&add.model, 1));
+  EXPECT_GE(info.memory_bytes, add.model.arena_bytes + add.model.scratch_bytes + 12 * AddModel::kMaxRows + 8);
+  EXPECT_EQ(planish_memory_bytes(&add.model, 0), planish_memory_bytes(&add.model, 4));  // cores
+  EXPECT_GE(planish_memory_bytes(&add.model, 3), info.memory_bytes + 2 * add.model.scratch_bytes);
 }
 
 TEST_F(InstanceTest, outputHasItsUpperBoundBeforeTheFirstRun) {
@@ -157,7 +159,7 @@ TEST_F(InstanceTest, countsSubnormalsAsZeroOnlyWhileItRuns) {
 }
 
 TEST_F(InstanceTest, runsInTheCallersMemory) {
-  const uint64_t bytes = planish_memory_bytes(&add.model);
+  const uint64_t bytes = planish_memory_bytes(&add.model, 1);
   std::vector<std::byte> room(bytes + 1 + PLANISH_ALIGNMENT);
   std::byte *memory = room.data() + (-reinterpret_cast<uintptr_t>(room.data())) % PLANISH_ALIGNMENT;
   memory[bytes] = std::byte{0x5a};

@@ -32,7 +32,7 @@ struct Tally {
   int64_t tasks = 0;
 };
 
-void tally(void *const *buffers, const int64_t *, int64_t begin, int64_t end) {
+void tally(void *const *buffers, const int64_t *, void *, int64_t begin, int64_t end) {
   for (int64_t i = begin; i < end; ++i) ++static_cast<Tally *>(buffers[0])->runs[static_cast<size_t>(i)];
 }
 

@@ -12,8 +12,8 @@
 namespace planish::test {
 
 /// x f32 [n, 3] and y f32 [n, 3] with n in 0..kMaxRows  ->  twice f32 [n, 3] = 2 (x + y), rows i64 [] = n.
-/// Launch 0 adds into the arena, launch 1 doubles out of it, launch 2 writes the count; the sum is a listed
-/// value.
+/// Launch 0 adds into the arena by way of the scratch memory, launch 1 doubles out of it, launch 2 writes the
+/// count; the sum is a listed value.
 struct AddModel {
   static constexpr int64_t kMaxRows = 1000;
   planish_model model{};
@@ -31,8 +31,8 @@ struct System {
   std::atomic<int> allocations{0};
   std::atomic<bool> refuseMemory{false};
   std::atomic<int> threadsLeft{1 << 30}; ///< starts of threads that will still succeed
-  std::atomic<int> threadsRunning{0};    ///< started and not joined
-  std::atomic<bool> holdWorkers{false};  ///< new threads wait before they do anything
+  std::atomic<int> threadsRunning{0}; ///< started and not joined
+  std::atomic<bool> holdWorkers{false}; ///< new threads wait before they do anything
   std::atomic<uint32_t> cores{4};
 };
 System &testSystem();

@@ -1,6 +1,8 @@
 // Every template keeps the meaning: random shapes, random targets, random knobs.
 #include "Forms.h"
 
+#include "support/Scratch.h"
+
 #include "planish/codegen/Llvm.h"
 #include "planish/loop/Passes.h"
 
@@ -72,9 +74,10 @@ Runner inRanges(codegen::Jit &jit, uint64_t seed) {
     auto code = jit.compile(f);
     if (!code) return code.error().text;
     Random random(seed);
+    planish::test::ScratchMemory scratch(f);
     for (int64_t end = tasksOf(f, scalars); end > 0;) {
       int64_t begin = random.chance(20) ? 0 : random.below(end);
-      (*code)(params.data(), scalars.data(), begin, end);
+      (*code)(params.data(), scalars.data(), scratch.data(), begin, end);
       end = begin;
     }
     return "";
@@ -109,7 +112,9 @@ TEST(Forms, EveryTaskRunsOnce) {
                         const std::vector<int64_t> &scalars) -> std::string {
     auto code = jit.compile(f);
     if (!code) return code.error().text;
-    for (int64_t i = tasksOf(f, scalars); i-- > 0;) (*code)(params.data(), scalars.data(), i, i + 1);
+    planish::test::ScratchMemory scratch(f);
+    for (int64_t i = tasksOf(f, scalars); i-- > 0;)
+      (*code)(params.data(), scalars.data(), scratch.data(), i, i + 1);
     return "";
   };
   for (uint64_t seed = first; seed < first + count; ++seed) {
