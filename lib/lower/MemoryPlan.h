@@ -16,8 +16,13 @@ struct MemoryPlan {
   int64_t bytes = 0;             // of the whole arena
 };
 
-/// Places the largest first, each at the lowest gap that fits among those alive at the same time
-/// (greedy by size: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020).
+/// The bytes alive at the busiest launch: no plan needs fewer.
+int64_t leastMemory(const std::vector<Lifetime> &lifetimes);
+
+/// Places the largest first, each in the smallest gap that fits among those alive at the same time (greedy by
+/// size: Pisarchyk and Lee, "Efficient Memory Management for Deep Neural Net Inference", 2020). While that
+/// takes more than `leastMemory`, what ended up on top is placed earlier and everything again; the best of a
+/// fixed number of attempts counts.
 MemoryPlan planMemory(const std::vector<Lifetime> &lifetimes);
 
 } // namespace planish::lower
