@@ -71,7 +71,7 @@ struct Nest {
   bool skipped(const AxisInfo &a, Phase phase) const {
     if (a.var == k.tensorAxis) return true;
     if (!a.reduction || phase == Phase::Outer || phase == Phase::Reduce) return false;
-    return !(a.lanes && (phase == Phase::Init || phase == Phase::Merge));
+    return !(a.lanes && phase == Phase::Init);
   }
 
   Stmt build(size_t i, const Env &env, Phase phase) const {
@@ -269,8 +269,7 @@ struct Nest {
     Expr lo = begin ? max(begin, c.begin) : c.begin, hi = end ? min(end, c.end) : c.end;
     lo = simplify(lo, env.ranges);
     hi = simplify(hi, env.ranges);
-    LoopKind kind = phase == Phase::Merge && a.lanes ? LoopKind::Unrolled : a.kind;
-    return loop::loop(v, lo, hi, kind, c.oneByOne ? oneByOne(a, env, e, body) : body(e));
+    return loop::loop(v, lo, hi, a.kind, c.oneByOne ? oneByOne(a, env, e, body) : body(e));
   }
 
   /// The rest of a symbolic extent: a loop over single elements, around everything inside.
@@ -329,9 +328,55 @@ struct Nest {
       return makeStmt(Alloc{env.acc, block({build(i, env, Phase::Init), build(i, env, Phase::Reduce),
                                             build(i, env, Phase::Finish)})});
     env.total = buffer("total", k.def.accumulator, merged, {}, Scope::Register);
-    Stmt all = block({build(i, env, Phase::Init), build(i, env, Phase::Reduce), mergeStart(i, env),
-                      build(i, env, Phase::Merge), build(i, env, Phase::Finish)});
+    Stmt all = block({build(i, env, Phase::Init), build(i, env, Phase::Reduce), collapse(i, env),
+                      mergeStart(i, env), build(i, env, Phase::Merge), build(i, env, Phase::Finish)});
     return makeStmt(Alloc{env.acc, makeStmt(Alloc{env.total, all})});
+  }
+
+  /// Brings the partial sums of every lane axis together in its element 0: first those of several vectors,
+  /// vector by vector, then the lanes of one vector by halves.
+  Stmt collapse(size_t i, const Env &env) const {
+    std::vector<const AxisInfo *> axes;
+    for (size_t j = i; j < k.axes.size(); ++j)
+      if (!k.axes[j].reduction || k.axes[j].lanes) axes.push_back(&k.axes[j]);
+    std::vector<Stmt> steps;
+    std::map<Var, int64_t> extents;  // of what is left
+    for (const AxisInfo *a : axes) extents[a->var] = constantExtent(*a, env);
+    for (bool vectors : {false, true})
+      for (const AxisInfo *a : axes) {
+        if (!a->lanes || (a->kind == LoopKind::Vectorized) != vectors) continue;
+        for (int64_t &n = extents[a->var]; n > 1;) {
+          int64_t kept = vectors ? (n + 1) / 2 : n - 1, count = n - kept;
+          n = count;
+          steps.push_back(foldLanes(env, axes, extents, a->var, kept));
+          n = kept;
+        }
+      }
+    return block(std::move(steps));
+  }
+
+  /// The elements of the tile within `extents` take in those `distance` behind them along an axis.
+  Stmt foldLanes(const Env &env, const std::vector<const AxisInfo *> &axes,
+                 const std::map<Var, int64_t> &extents, const Var &axis, int64_t distance) const {
+    std::vector<Expr> to, from;
+    std::vector<std::pair<const AxisInfo *, Var>> loops;
+    for (const AxisInfo *b : axes) {
+      to.push_back(imm(0));
+      if (extents.at(b->var) > 1) {
+        loops.push_back({b, var(b->var->name)});
+        to.back() = use(loops.back().second);
+      }
+      from.push_back(b->var == axis ? to.back() + distance : to.back());
+    }
+    Compute merge = k.def;
+    merge.rhs = {};
+    Stmt s = store(env.acc, to, combined(merge, load(env.acc, to), load(env.acc, from), {}));
+    for (size_t j = loops.size(); j-- > 0;) {
+      auto [b, v] = loops[j];
+      LoopKind kind = b->kind == LoopKind::Vectorized ? b->kind : LoopKind::Unrolled;
+      s = loop::loop(v, imm(0), imm(extents.at(b->var)), kind, s);
+    }
+    return s;
   }
 
   /// total = init, for every space axis of the tile.
@@ -347,7 +392,8 @@ struct Nest {
     for (const AxisInfo &a : k.axes) {
       inside |= a.var == k.accumulateAt;
       if (!inside || (a.reduction && !(a.lanes && withLanes))) continue;
-      at.push_back(constantOf(extent(a, env)) == 1 ? imm(0) : substitute(use(a.var), env.subst));
+      bool first = constantOf(extent(a, env)) == 1 || (a.lanes && !env.subst.count(a.var));
+      at.push_back(first ? imm(0) : substitute(use(a.var), env.subst));
     }
     if (at.empty()) at.push_back(imm(0));
     return at;
