@@ -37,6 +37,18 @@ double laneCost(const Kernel &k, const Axis &axis, const Target &t, DType type) 
   return cost * double(int64_t((n + lanes - 1) / lanes)) / n;
 }
 
+/// The axis along which a load is contiguous whose lanes lie apart, as in a transposition. It runs next to
+/// the lanes, so that what one load brings into the cache serves the next ones.
+Axis rowOfStridedLoads(const Kernel &k, const std::vector<Axis> &outer, const Axis &lanes) {
+  for (const Expr &l : loadsIn(k.compute().value)) {
+    auto stride = strideOf(l, lanes);
+    if (!stride || (*stride >= -1 && *stride <= 1)) continue;
+    for (const Axis &a : outer)
+      if (strideOf(l, a) == 1) return a;
+  }
+  return {};
+}
+
 std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   std::vector<Axis> outer = k.spaceAxes();
   sortByOutput(k, outer);
@@ -59,8 +71,11 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
     k.partition(block);
   }
   k.mark(v, LoopKind::Vectorized);
+  Axis row = rowOfStridedLoads(k, outer, v);
+  std::erase(outer, row);
   outer.push_back(block);
   std::vector<Axis> order = outer;
+  if (row) order.push_back(row);
   if (u) order.push_back(u);
   order.push_back(v);
   k.reorder(order);
