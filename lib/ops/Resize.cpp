@@ -307,13 +307,31 @@ ResizeAttrs unchanged(Importer &i, ValueId x) {
   for (size_t d = 0; d < 2 * in.size(); ++d) a.roi.push_back(d < in.size() ? 0 : 1);
   return a;
 }
+/// Weights of several axes multiply, so axes go one by one: the innermost first, while there is least of it.
+ValueId interpolated(Importer &i, ValueId x, const ResizeAttrs &a) {
+  const Shape in = i.type(x).shape;
+  bool grows = true;
+  for (size_t d = 0; d < in.size(); ++d)
+    grows &= a.scales[d] == 0 ? a.sizes[d].lower() >= in[d].upper() : a.scales[d] >= 1;
+  if (a.coordinates == Coordinates::TfCropAndResize || !grows) return i.append(kResize, a, {x});
+  for (size_t d = in.size(); d-- > 0 && !i.error();) {
+    if (in[d] == a.sizes[d] && (a.scales[d] == 0 || a.scales[d] == 1)) continue;
+    ResizeAttrs along = a;
+    along.sizes = i.type(x).shape;
+    along.scales.assign(in.size(), 1.0);
+    along.sizes[d] = a.sizes[d], along.scales[d] = a.scales[d];
+    x = i.append(kResize, along, {x});
+  }
+  return x;
+}
 std::vector<ValueId> resized(Importer &i, ValueId x, const ResizeAttrs &a) {
   bool crops = a.coordinates == Coordinates::TfCropAndResize;
   if (i.error() || (a.sizes == i.type(x).shape && !crops)) return one(x);
-  // Between integers lie none: they are interpolated as floats, to the nearest.
+  if (a.mode == ResizeMode::Nearest) return one(i.append(kResize, a, {x}));
   DType type = i.type(x).dtype;
-  if (a.mode == ResizeMode::Nearest || isFloat(type)) return one(i.append(kResize, a, {x}));
-  ValueId y = apply(i, Unary::Round, i.append(kResize, a, {convertedTo(i, x, DType::f32)}));
+  if (isFloat(type)) return one(interpolated(i, x, a));
+  // Between integers lie none: they are interpolated as floats, to the nearest.
+  ValueId y = apply(i, Unary::Round, interpolated(i, convertedTo(i, x, DType::f32), a));
   return one(convertedTo(i, y, type));
 }
 Ints allAxes(size_t rank) {
