@@ -50,16 +50,36 @@ std::vector<bool> likedChannelsLast(const Graph &g) {
   return r;
 }
 
+/// A node whose operands are parts of its result's memory.
+bool isJoin(const Node &node) { return node.op->inputView && !node.op->outputView; }
+
+/// Values that nobody reads but the user, or nobody but a join that nobody else reads: what moves bytes to
+/// them anyway may as well move them to where they end.
+std::vector<bool> onlyForUser(const Graph &g) {
+  std::vector<bool> r(g.values().size(), false);
+  auto uses = g.uses();
+  for (ValueId v : g.outputs()) r[v.index] = uses[v.index].empty();
+  for (size_t n = g.nodes().size(); n-- > 0;) {
+    const Node &node = g.nodes()[n];
+    if (!isJoin(node) || !r[node.outputs[0].index]) continue;
+    for (ValueId v : node.inputs) r[v.index] = r[v.index] || uses[v.index].size() == 1;
+  }
+  return r;
+}
+
 class LayoutChooser {
 public:
-  explicit LayoutChooser(const Graph &g) : old(g), r(g), liked(likedChannelsLast(g)) {}
+  explicit LayoutChooser(const Graph &g)
+      : old(g), r(g), uses(g.uses()), liked(likedChannelsLast(g)), forUser(onlyForUser(g)) {}
 
   Result<Graph> run() {
     for (uint32_t n = 0; n < old.nodes().size(); ++n) {
       PLANISH_TRY(append({n}));
       for (ValueId v : old[NodeId{n}].outputs) {
         ValueId made = r(v);
-        r.graph().setLayout(made, chosen(r.graph()[*r.graph()[made].def], made, liked[v.index]));
+        bool asWritten = forUser[v.index] && writesAnyOrder(old[NodeId{n}]);
+        r.graph().setLayout(made, asWritten ? Layout{}
+                                            : chosen(r.graph()[*r.graph()[made].def], made, liked[v.index]));
       }
     }
     PLANISH_TRY(orderOutputs());
@@ -83,7 +103,7 @@ private:
 
   /// A product of two run-time tensors reads one of them in vectors along a dimension of the result that
   /// the other does not have (a column). Where no such dimension is innermost in memory, the second
-  /// operand is copied to an order in which one is: it is read many times.
+  /// operand is laid out, or copied, so that one is: it is read many times.
   Result<bool> orderColumns(const Node &node, std::vector<ValueId> &inputs) {
     if (node.op->cls != graph::OpClass::Contraction) return false;
     auto m = meaningOf(old, node);
@@ -115,12 +135,28 @@ private:
       for (size_t i = 0; i < size_t(type.rank()); ++i)
         if (i != d) order.push_back(uint8_t(i));
       order.push_back(uint8_t(d));
+      if (isOwn(node.inputs[b])) {
+        r.graph().setLayout(inputs[b], normalized(order, type.shape));
+        return false;
+      }
       PLANISH_ASSIGN(std::vector<ValueId> copied, r.graph().append(ops::kCopy, {}, {inputs[b]}, node.loc));
       r.graph().setLayout(copied[0], normalized(order, type.shape));
       inputs[b] = copied[0];
       return true;
     }
     return false;
+  }
+
+  /// Computed element by element, and read once: it may lie as its reader likes.
+  bool isOwn(ValueId v) const {
+    const auto &def = old[v].def;
+    return def && old[*def].op->cls == graph::OpClass::Elementwise && uses[v.index].size() == 1 &&
+           std::ranges::find(old.outputs(), v) == old.outputs().end();
+  }
+
+  static bool writesAnyOrder(const Node &node) {
+    return node.op->cls == graph::OpClass::Elementwise || node.op->cls == graph::OpClass::Injective ||
+           isJoin(node);
   }
 
   Layout chosen(const Node &node, ValueId result, bool readersLikeChannelsLast) {
@@ -142,13 +178,12 @@ private:
     const Graph &g = r.graph();
     std::map<Layout, double> votes;
     Layout best;
-    bool isConcatenation = node.op->inputView && !node.op->outputView;
     double most = 0;
     for (ValueId v : node.inputs) {
       if (v == kAbsent || g[v].isConstant() || g.type(v).rank() != int(shape.size())) continue;
       double size = sizeBound(g.type(v).shape);
       double &vote = votes[g.type(v).layout];
-      vote = isConcatenation ? vote + size : std::max(vote, size);
+      vote = isJoin(node) ? vote + size : std::max(vote, size);
       if (vote > most) most = vote, best = g.type(v).layout;
     }
     return normalized(best, shape);
@@ -171,7 +206,8 @@ private:
 
   const Graph &old;
   graph::Rebuilder r;
-  std::vector<bool> liked;
+  std::vector<std::vector<NodeId>> uses;
+  std::vector<bool> liked, forUser;
 };
 
 } // namespace
