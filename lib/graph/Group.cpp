@@ -74,6 +74,36 @@ Expr memberValue(const Node &member, const Graph &body, std::vector<loop::Buffer
   });
 }
 
+/// Before the anchor stand lookups that it reads, behind it elementwise nodes.
+size_t anchorOf(const Graph &body) {
+  for (size_t i = body.nodes().size(); i-- > 0;)
+    if (body.nodes()[i].op->cls != OpClass::Elementwise) return i;
+  return 0;
+}
+
+/// Reads of a lookup's result become reads of its operand where the lookup says.
+void inlineLookup(loop::Compute &c, const Node &lookup, const Graph &body, std::vector<loop::Buffer> buffers,
+                  const std::map<ValueId, loop::Buffer> &operands) {
+  const loop::Buffer &result = operands.at(lookup.outputs[0]);
+  loop::Compute from = rowCompute(lookup, body, std::move(buffers), result);
+  rewriteAll(c, [&](const Expr &e) {
+    auto *access = loop::as<loop::Load>(e);
+    if (!access || access->buffer != result) return e;
+    loop::Substitution point;
+    for (size_t d = 0; d < access->indices.size(); ++d) {
+      auto *axis = loop::as<loop::VarRef>(from.outIndices[d]);
+      PLANISH_CHECK(axis, "a lookup that permutes its result");
+      point[axis->var] = access->indices[d];
+    }
+    auto *element = loop::as<loop::Load>(from.value);
+    PLANISH_CHECK(element && !element->mask, "a member before the anchor that is no lookup");
+    std::vector<Expr> at;
+    for (const Expr &i : element->indices) at.push_back(loop::substitute(i, point));
+    return loop::load(element->buffer, at, access->mask);
+  });
+  c.name = std::string(lookup.op->name) + "_" + c.name;
+}
+
 loop::Compute groupCompute(const Graph &body, const std::vector<loop::Buffer> &in, const loop::Buffer &out) {
   std::map<ValueId, loop::Buffer> operands;
   for (size_t i = 0; i < in.size(); ++i) operands[body.inputs()[i]] = in[i];
@@ -82,10 +112,14 @@ loop::Compute groupCompute(const Graph &body, const std::vector<loop::Buffer> &i
     for (ValueId v : n.inputs) r.push_back(operands.contains(v) ? operands.at(v) : nullptr);
     return r;
   };
-  const Node &anchor = body.nodes()[0];
+  size_t at = anchorOf(body);
+  for (size_t i = 0; i < at; ++i)
+    operands[body.nodes()[i].outputs[0]] = placeholder(body.type(body.nodes()[i].outputs[0]));
+  const Node &anchor = body.nodes()[at];
   loop::Compute c = rowCompute(anchor, body, buffersOf(anchor), placeholder(body.type(anchor.outputs[0])));
+  for (size_t i = at; i-- > 0;) inlineLookup(c, body.nodes()[i], body, buffersOf(body.nodes()[i]), operands);
   std::map<ValueId, Expr> computed{{anchor.outputs[0], c.value}};
-  for (const Node &member : body.nodes().subspan(1)) {
+  for (const Node &member : body.nodes().subspan(at + 1)) {
     computed[member.outputs[0]] = memberValue(member, body, buffersOf(member), computed, c.outIndices);
     c.name += "_" + std::string(member.op->name);
   }

@@ -134,14 +134,32 @@ private:
   }
   using Value = graph::Value;
 
+  /// The place of operands that lie one after the other already, in a larger value that is joined later.
+  std::optional<Place> alreadyJoined(const Node &n, const OpView &v) {
+    const auto &first = place(n.inputs[0]);
+    if (!first) return std::nullopt;
+    View zero{first->view.strides, loop::imm(0)};
+    auto inside = n.op->inputView(v, 0, zero);
+    if (!inside) return std::nullopt;
+    Place r{first->root, {first->view.strides, first->view.offset - inside->offset}};
+    for (size_t i = 0; i < n.inputs.size(); ++i) {
+      auto part = n.op->inputView(v, int(i), r.view);
+      if (!part || !place(n.inputs[i]) ||
+          !samePlace(*place(n.inputs[i]), {r.root, *part}, g.type(n.inputs[i]).shape))
+        return std::nullopt;
+    }
+    return r;
+  }
+
   /// Gives operands their place inside this node's output, where the output has one.
   Status backward(NodeId id) {
     const Node &n = g[id];
     if (!n.op->inputView) return {};
     ValueId out = n.outputs[0];
+    OpView v = view(n);
+    if (joins(n) && !place(out)) place(out) = alreadyJoined(n, v);
     if (joins(n) && !place(out)) PLANISH_TRY(placeDense(out, Region::Arena, 0, g.type(out).layout));
     if (!place(out)) return {};
-    OpView v = view(n);
     for (size_t i = 0; i < n.inputs.size(); ++i) {
       ValueId in = n.inputs[i];
       if (in == kAbsent || place(in) || !g[in].def) continue;

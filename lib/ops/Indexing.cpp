@@ -496,10 +496,16 @@ const OpDef kGather = {.name = "gather",
                            "slices of x along an axis at the given indices, which may count from the end",
                        .operands = "x, indices",
                        .cls = OpClass::Injective,
-                       .layout = LayoutRule::RowMajor,
                        .prototype = AxisAttrs{},
                        .infer = inferGather,
                        .compute = computeGather};
+Result<ValueId> picked(graph::Graph &g, ValueId x, size_t dim, const std::vector<int64_t> &positions,
+                       graph::Loc loc) {
+  ValueId table = g.addConstant(DType::i64, {int64_t(positions.size())}, positions);
+  PLANISH_ASSIGN(auto r, g.append(kGather, AxisAttrs{int64_t(dim)}, {x, table}, std::move(loc)));
+  return r[0];
+}
+
 const OpDef kPad = {.name = "pad",
                     .summary =
                         "x with elements added around it: a constant, mirrored, the edge's, or wrapped",

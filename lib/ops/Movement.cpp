@@ -322,6 +322,11 @@ const OpDef kConcat = {.name = "concat",
                        .infer = inferConcat,
                        .compute = computeConcat,
                        .inputView = concatInput};
+Result<ValueId> concatenated(graph::Graph &g, std::vector<ValueId> values, size_t dim, graph::Loc loc) {
+  PLANISH_ASSIGN(auto r, g.append(kConcat, AxisAttrs{int64_t(dim)}, std::move(values), std::move(loc)));
+  return r[0];
+}
+
 const OpDef kBroadcast = {.name = "broadcast",
                           .summary = "sizes of one repeated up to a shape",
                           .operands = "x",

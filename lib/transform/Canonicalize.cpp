@@ -38,6 +38,7 @@ private:
       return {};
     }
     if (isRenaming(definition(made))) return mergeRenamings(node.outputs[0], made);
+    if (isJoin(definition(made))) return joinWholes(node.outputs[0], made);
     return {};
   }
 
@@ -104,6 +105,62 @@ private:
     if (!results || results->size() != 1 || !(probe.type((*results)[0]) == g.type(made))) return false;
     auto direct = g[id].op->outputView(opView(probe, probe.nodes()[0]), graph::denseView(g.type(source)));
     return direct && equal(*direct, end, g.type(made).shape);
+  }
+
+  /// A node whose operands are parts of its result's memory.
+  static bool isJoin(const Node &node) {
+    return node.op->cls == graph::OpClass::Movement && node.op->inputView && !node.op->outputView &&
+           node.outputs.size() == 1;
+  }
+
+  /// Operands that are, one after the other, the parts of one value become that value: a split whose
+  /// pieces meet again.
+  Status joinWholes(ValueId old, ValueId made) {
+    const Node join = definition(made);
+    std::vector<ValueId> operands;
+    Loc loc = join.loc;
+    for (size_t first = 0; first < join.inputs.size();) {
+      size_t last = join.inputs.size();
+      while (last > first + 1 && !arePartsOfOne(join, first, last)) --last;
+      if (last > first + 1) operands.push_back(definition(join.inputs[first]).inputs[0]);
+      else operands.push_back(join.inputs[first]);
+      first = last;
+    }
+    if (operands.size() == join.inputs.size()) return {};
+    if (operands.size() == 1 && replaceIfAllowed(old, operands[0])) return {};
+    PLANISH_ASSIGN(std::vector<ValueId> results, r.graph().append(*join.op, join.attrs, operands, loc));
+    r.replace(old, results[0]);
+    return {};
+  }
+
+  /// Whether operands first .. last-1 are views of one value that, put in their place, lies where they do.
+  bool arePartsOfOne(const Node &join, size_t first, size_t last) const {
+    const Graph &g = constGraph();
+    auto sourceOf = [&](ValueId v) {
+      bool isView = v != kAbsent && g[v].def && isRenaming(definition(v));
+      return isView ? definition(v).inputs[0] : kAbsent;
+    };
+    ValueId whole = sourceOf(join.inputs[first]);
+    if (whole == kAbsent || g.type(whole).rank() != g.type(join.outputs[0]).rank()) return false;
+    for (size_t i = first; i < last; ++i)
+      if (sourceOf(join.inputs[i]) != whole) return false;
+
+    Graph probe = Graph::regionOf(g);
+    std::vector<ValueId> operands;
+    for (size_t i = 0; i < join.inputs.size(); ++i)
+      if (i <= first || i >= last)
+        operands.push_back(probe.addInput(g.type(i == first ? whole : join.inputs[i]), ""));
+    auto joined = probe.append(*join.op, join.attrs, operands, {});
+    if (!joined || !(probe.type((*joined)[0]) == g.type(join.outputs[0]))) return false;
+
+    graph::View out = graph::denseView(g.type(join.outputs[0]));
+    auto place = join.op->inputView(opView(probe, probe.nodes()[0]), int(first), out);
+    for (size_t i = first; place && i < last; ++i) {
+      auto part = viewThrough(definition(join.inputs[i]), *place);
+      auto wanted = join.op->inputView(opView(g, join), int(i), out);
+      if (!part || !wanted || !equal(*part, *wanted, g.type(join.inputs[i]).shape)) return false;
+    }
+    return place.has_value();
   }
 
   using Loc = graph::Loc;

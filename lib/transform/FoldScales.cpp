@@ -74,17 +74,8 @@ struct Channels {
   int bias = -1;                     // operand that the sum starts with, if it has one
 };
 
-/// Indices with axes of one iteration at their only value.
-loop::Expr simplified(const loop::Compute &c, const loop::Expr &e) {
-  loop::Substitution single;
-  for (auto *axes : {&c.space, &c.reduce})
-    for (const loop::Iter &axis : *axes)
-      if (loop::constantOf(axis.extent) == 1) single[axis.var] = loop::imm(0);
-  return loop::substitute(e, single);
-}
-
 bool sameIndex(const loop::Compute &c, const loop::Expr &a, const loop::Expr &b) {
-  return loop::equal(loop::affine(simplified(c, a)), loop::affine(simplified(c, b)));
+  return loop::equal(loop::affine(withoutUnitAxes(c, a)), loop::affine(withoutUnitAxes(c, b)));
 }
 
 /// The operand that the sum starts with: a vector over the output's dimension `dim`; -1 if there is

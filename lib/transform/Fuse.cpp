@@ -27,7 +27,9 @@ int64_t expressionSize(const loop::Expr &e) {
 }
 
 struct Group {
-  std::set<NodeId> members;  // in topological order; the first is the anchor
+  NodeId anchor{};
+  std::set<NodeId> members;  // in topological order
+  std::set<NodeId> lookups;  // what the anchor reads through them; others may, too
   ValueId result = kAbsent;
   std::map<ValueId, int64_t> sizes;  // of expressions
 };
@@ -47,19 +49,28 @@ public:
   }
 
 private:
+  /// What costs most finds its followers first: a sum of a convolution and a product belongs to the
+  /// convolution.
   void formGroups() {
-    for (uint32_t n = 0; n < old.nodes().size(); ++n) {
-      const Node &node = old[NodeId{n}];
-      if (taken.contains(NodeId{n}) || !isAnchor(node)) continue;
-      Group group;
-      group.members.insert(NodeId{n});
-      group.result = node.outputs[0];
-      group.sizes[group.result] = expressionSize(meaningOf(old, node)->compute.value);
-      while (grow(group)) {}
-      if (group.members.size() == 1) continue;
-      taken.insert(group.members.begin(), group.members.end());
-      groupEndingAt[*group.members.rbegin()] = std::move(group);
-    }
+    using graph::OpClass;
+    auto rank = [](const Node &node) {
+      return node.op->cls == OpClass::Contraction ? 0 : node.op->cls == OpClass::Elementwise ? 2 : 1;
+    };
+    for (int wanted = 0; wanted <= 2; ++wanted)
+      for (uint32_t n = 0; n < old.nodes().size(); ++n) {
+        const Node &node = old[NodeId{n}];
+        if (taken.contains(NodeId{n}) || !isAnchor(node) || rank(node) != wanted) continue;
+        Group group;
+        group.anchor = NodeId{n};
+        group.members.insert(NodeId{n});
+        group.result = node.outputs[0];
+        group.sizes[group.result] = expressionSize(meaningOf(old, node)->compute.value);
+        while (grow(group) || absorbProducer(group)) {}
+        findLookups(group);
+        if (group.members.size() == 1 && group.lookups.empty()) continue;
+        taken.insert(group.members.begin(), group.members.end());
+        groupEndingAt[*group.members.rbegin()] = std::move(group);
+      }
   }
 
   /// Absorbs the smallest set of elementwise nodes that leaves one live value again.
@@ -84,15 +95,79 @@ private:
     return false;
   }
 
+  /// Operands of a contraction that pick elements by a table along what it sums over: it may as well read
+  /// the table.
+  void findLookups(Group &group) const {
+    const Node &anchor = old[group.anchor];
+    if (anchor.op->cls != graph::OpClass::Contraction) return;
+    auto m = meaningOf(old, anchor);
+    for (size_t i = 0; i < anchor.inputs.size(); ++i) {
+      ValueId v = anchor.inputs[i];
+      bool alone = v != kAbsent && old[v].def && std::ranges::none_of(uses[v.index], [&](NodeId id) {
+                     return id != group.anchor && group.members.contains(id);
+                   });
+      if (alone && isLookup(*old[v].def, *m, i)) group.lookups.insert(*old[v].def);
+    }
+  }
+  bool isLookup(NodeId id, const Meaning &anchor, size_t operand) const {
+    const Node &node = old[id];
+    auto m = node.op->cls == graph::OpClass::Injective ? meaningOf(old, node) : std::nullopt;
+    auto *element = m ? loop::as<loop::Load>(m->compute.value) : nullptr;
+    if (!element || element->mask) return false;
+    for (const loop::Expr &term : {anchor.compute.lhs, anchor.compute.rhs}) {
+      auto *access = loop::as<loop::Load>(term);
+      if (!access || access->mask || access->buffer != anchor.view.in[operand]) continue;
+      for (size_t d = 0; d < access->indices.size(); ++d) {
+        auto *axis = loop::as<loop::VarRef>(m->compute.outIndices[d]);
+        bool looked = axis && std::ranges::any_of(element->indices, [&](const loop::Expr &i) {
+                        return !loop::as<loop::VarRef>(i) && loop::dependsOn(i, axis->var);
+                      });
+        bool fixed = std::ranges::none_of(anchor.compute.space, [&](const loop::Iter &s) {
+          return loop::dependsOn(withoutUnitAxes(anchor.compute, access->indices[d]), s.var);
+        });
+        if (!axis || (looked && !fixed)) return false;
+      }
+      return true;
+    }
+    return false;
+  }
+
+  /// Absorbs an elementwise node that only followers of the anchor read.
+  bool absorbProducer(Group &group) const {
+    for (NodeId id : group.members) {
+      if (id == group.anchor) continue;
+      for (ValueId v : old[id].inputs) {
+        if (v == kAbsent || !old[v].def || !isPrivate(group, v)) continue;
+        Group grown = group;
+        grown.members.insert(*old[v].def);
+        std::erase_if(grown.sizes, [&](const auto &s) { return s.first != old[group.anchor].outputs[0]; });
+        if (!sizesFit(grown)) continue;
+        group = std::move(grown);
+        return true;
+      }
+    }
+    return false;
+  }
+
+  bool isPrivate(const Group &group, ValueId v) const {
+    auto isFollower = [&](NodeId id) { return id != group.anchor && group.members.contains(id); };
+    return !group.members.contains(*old[v].def) && mayFollow(*old[v].def, group) && !outputUses[v.index] &&
+           std::ranges::all_of(uses[v.index], isFollower);
+  }
+
+  /// A node that can be computed element by element beside the anchor.
+  bool mayFollow(NodeId id, const Group &group) const {
+    const Node &node = old[id];
+    return node.op->cls == graph::OpClass::Elementwise && node.op->compute && node.outputs.size() == 1 &&
+           !taken.contains(id) && old.type(node.outputs[0]).shape == old.type(group.result).shape &&
+           group.members.size() < 4 * kMaxStep;
+  }
+
   bool absorbReaders(Group &group, ValueId value) const {
     if (outputUses[value.index] || uses[value.index].empty()) return false;
     for (NodeId id : uses[value.index]) {
       if (group.members.contains(id)) continue;
-      const Node &node = old[id];
-      bool fits = node.op->cls == graph::OpClass::Elementwise && node.op->compute &&
-                  node.outputs.size() == 1 && !taken.contains(id) &&
-                  old.type(node.outputs[0]).shape == old.type(group.result).shape;
-      if (!fits || group.members.size() >= 4 * kMaxStep) return false;
+      if (!mayFollow(id, group)) return false;
       group.members.insert(id);
     }
     return sizesFit(group);
@@ -133,19 +208,23 @@ private:
   }
 
   Status appendGroup(const Group &group) {
+    std::vector<NodeId> order(group.lookups.begin(), group.lookups.end());
+    order.push_back(group.anchor);
+    std::ranges::copy_if(group.members, std::back_inserter(order),
+                         [&](NodeId id) { return id != group.anchor; });
     Graph body = Graph::regionOf(r.graph());
     std::map<ValueId, ValueId> inside;
     std::vector<ValueId> operands;
-    for (NodeId id : group.members)
+    for (NodeId id : order)
       for (ValueId v : old[id].inputs) {
-        bool isMember = old[v == kAbsent ? ValueId{0} : v].def &&
-                        group.members.contains(*old[v == kAbsent ? ValueId{0} : v].def);
+        auto def = v == kAbsent ? std::nullopt : old[v].def;
+        bool isMember = def && (group.members.contains(*def) || group.lookups.contains(*def));
         if (v == kAbsent || isMember || inside.contains(v)) continue;
         operands.push_back(r(v));
         inside[v] = body.addInput(r.graph().type(operands.back()), old[v].name);
       }
     graph::Loc loc;
-    for (NodeId id : group.members) {
+    for (NodeId id : order) {
       const Node &node = old[id];
       std::vector<ValueId> inputs;
       for (ValueId v : node.inputs) inputs.push_back(v == kAbsent ? v : inside.at(v));

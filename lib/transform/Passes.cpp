@@ -16,11 +16,12 @@ namespace planish::transform {
 
 namespace {
 
-constexpr std::array<PassRow, 6> kPasses{{
+constexpr std::array<PassRow, 7> kPasses{{
     {"quantize", "folds quantize and dequantize around operators into integer kernels", quantize},
     {"fold-constants", "computes what depends on constants alone", foldConstants},
     {"canonicalize", "removes and merges what only renames elements", canonicalize},
     {"fold-scales", "merges per-channel scales and shifts into the weights before them", foldScales},
+    {"route-channels", "merges shuffles of channels into what reads them", routeChannels},
     {"layout", "chooses how every value lies in memory", layout},
     {"fuse", "grows groups of operators that become one kernel", fuse},
 }};

@@ -55,6 +55,14 @@ std::optional<Meaning> meaningOf(const Graph &g, const Node &node) {
   return Meaning{std::move(view), std::move(compute)};
 }
 
+loop::Expr withoutUnitAxes(const loop::Compute &c, const loop::Expr &e) {
+  loop::Substitution single;
+  for (auto *axes : {&c.space, &c.reduce})
+    for (const loop::Iter &axis : *axes)
+      if (loop::constantOf(axis.extent) == 1) single[axis.var] = loop::imm(0);
+  return loop::substitute(e, single);
+}
+
 bool equal(const graph::View &a, const graph::View &b, const Shape &shape) {
   auto same = [](const loop::Expr &x, const loop::Expr &y) {
     return loop::equal(loop::affine(x), loop::affine(y));

@@ -24,6 +24,9 @@ struct Meaning {
 };
 std::optional<Meaning> meaningOf(const Graph &g, const Node &node);
 
+/// An expression with the axes of one iteration at their only value.
+loop::Expr withoutUnitAxes(const loop::Compute &c, const loop::Expr &e);
+
 /// Equal element by element and in where they start.
 bool equal(const graph::View &a, const graph::View &b, const Shape &shape);
 

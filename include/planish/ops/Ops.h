@@ -37,5 +37,11 @@ struct RequantizeAttrs {
 /// The elementwise a + b, a - b, a * b, min and max of two operands that broadcast.
 enum class Arithmetic : uint8_t { Add, Sub, Mul, Min, Max };
 const graph::OpDef &row(Arithmetic fn);
+/// The values one after the other along a dimension.
+Result<graph::ValueId> concatenated(graph::Graph &g, std::vector<graph::ValueId> values, size_t dim,
+                                    graph::Loc loc);
+/// The slices of x along a dimension at the given positions.
+Result<graph::ValueId> picked(graph::Graph &g, graph::ValueId x, size_t dim,
+                              const std::vector<int64_t> &positions, graph::Loc loc);
 
 } // namespace planish::ops

@@ -22,14 +22,19 @@ std::vector<std::string> realNodes(const Graph &g);
 /// Evaluates nodes whose operands are all constants (results up to 16 MiB and cheap enough).
 Result<Graph> foldConstants(const Graph &g);
 /// Removes what changes nothing (movement to the same shape, casts to the same type), merges chains
-/// of reshapes and of transposes, drops dead nodes.
+/// of reshapes and of transposes, and pieces of a value that are joined again; drops dead nodes.
 Result<Graph> canonicalize(const Graph &g);
 /// Merges a per-output-channel scale or shift that follows a contraction with constant weights into
 /// the weights and bias.
 Result<Graph> foldScales(const Graph &g);
+/// Removes shuffles of channels (dimension 1): what treats every channel alike runs in the order in which
+/// they lie, a contraction along them takes the order into its constant weights, or reads the channels it
+/// wants out of the values that hold them.
+Result<Graph> routeChannels(const Graph &g);
 /// Chooses how every value lies in memory.
 Result<Graph> layout(const Graph &g);
-/// Grows groups around one anchor by class: elementwise successors become the anchor's epilogue.
+/// Grows groups around one anchor by class: elementwise successors become the anchor's epilogue, and take
+/// what only they read along; a lookup of what a contraction sums over becomes part of it.
 Result<Graph> fuse(const Graph &g);
 
 struct PassRow {

@@ -108,7 +108,7 @@ private:
   void addNode() {
     ValueId x = any();
     Ints shape = sizes(x);
-    switch (pick(0, 13)) {
+    switch (pick(0, 15)) {
     case 0: return convolution(x, shape);
     case 1: return reshape(x, shape);
     case 2: return transpose(x, shape);
@@ -123,6 +123,8 @@ private:
       convolution(x, shape);
       return rescale(pool.back(), sizes(pool.back()));
     case 9: return diamond(x);
+    case 10: return shuffle(x, shape);
+    case 11: return splitAndJoin(x, shape);
     default: return elementwise(x, shape);
     }
   }
@@ -161,6 +163,34 @@ private:
     tryAppend(kFunctions[pick(0, 3)], {}, {x});
     ValueId y = pool.back();
     tryAppend(kMeetings[pick(0, 3)], {}, pick(0, 1) ? std::vector{x, y} : std::vector{y, x});
+  }
+
+  /// Channels dealt out to groups, as ShuffleNet does, then perhaps what treats each alike, or all.
+  void shuffle(ValueId x, const Ints &shape) {
+    if (shape.size() != 4) return;
+    if (shape[1] % 2) {
+      tryAppend("concat", {{"axis", {1}}}, {x, x});
+      return shuffle(pool.back(), sizes(pool.back()));
+    }
+    int64_t groups = shape[1] % 3 == 0 && pick(0, 1) ? 3 : 2;
+    tryAppend("reshape", {{"shape", {shape[0], groups, shape[1] / groups, shape[2], shape[3]}}}, {x});
+    tryAppend("transpose", {{"perm", {0, 2, 1, 3, 4}}}, {pool.back()});
+    tryAppend("reshape", {{"shape", shape}}, {pool.back()});
+    if (pick(0, 1)) splitAndJoin(pool.back(), shape);
+    if (pick(0, 1)) elementwise(pool.back(), sizes(pool.back()));
+    if (pick(0, 1)) convolution(pool.back(), sizes(pool.back()));
+  }
+  /// Halves of the channels, one of them changed, together again.
+  void splitAndJoin(ValueId x, const Ints &shape) {
+    if (shape.size() != 4 || shape[1] < 2) return;
+    Ints first = shape, second = shape, ones(4, 1);
+    first[1] = pick(1, shape[1] - 1), second[1] -= first[1];
+    tryAppend("slice", {{"begin", Ints(4, 0)}, {"steps", ones}, {"size", first}}, {x});
+    ValueId a = pool.back();
+    tryAppend("slice", {{"begin", {0, first[1], 0, 0}}, {"steps", ones}, {"size", second}}, {x});
+    ValueId b = pool.back(), c = b;
+    if (pick(0, 1)) tryAppend("relu", {}, {b}), c = pool.back();
+    tryAppend("concat", {{"axis", {1}}}, pick(0, 1) ? std::vector{a, b} : std::vector{a, b, c});
   }
 
   void convolution(ValueId x, const Ints &shape) {
