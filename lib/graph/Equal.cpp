@@ -23,6 +23,7 @@ public:
       if (x.var->name != y.var->name || x.var->lower != y.var->lower || x.var->upper != y.var->upper)
         return false;
       if (x.input != y.input || x.dim != y.dim || bool(x.definition) != bool(y.definition)) return false;
+      if ((x.value == kAbsent) != (y.value == kAbsent) || x.element != y.element) return false;
       symbols[x.var] = y.var;
       return !x.definition || loop::equal(mapped(x.definition), y.definition);
     };
@@ -37,7 +38,9 @@ public:
     }
     return std::ranges::equal(a.nodes(), b.nodes(),
                               [&](const Node &x, const Node &y) { return same(x, y); }) &&
-           std::ranges::equal(a.outputs(), b.outputs(), [&](ValueId x, ValueId y) { return same(x, y); });
+           std::ranges::equal(a.outputs(), b.outputs(), [&](ValueId x, ValueId y) { return same(x, y); }) &&
+           std::ranges::equal(a.symbols(), b.symbols(),
+                              [&](const Symbol &x, const Symbol &y) { return same(x.value, y.value); });
   }
 
 private:
@@ -81,7 +84,8 @@ private:
       partner[x.outputs[i].index] = y.outputs[i];
     }
     return std::ranges::equal(x.regions, y.regions, [&](const Graph &p, const Graph &q) {
-      return Comparison(p, q, symbols).sameBody();
+      Comparison inner(p, q, symbols);
+      return inner.sameSymbols() && inner.sameBody();
     });
   }
 

@@ -13,18 +13,19 @@ namespace {
 
 class Evaluation {
 public:
-  Evaluation(const Graph &graph, bool keepEverything)
-      : g(graph), keepAll(keepEverything), values(graph.values().size()) {}
+  /// A region is given the sizes of the graph around it.
+  Evaluation(const Graph &graph, bool keepEverything, std::map<Var, int64_t> given = {})
+      : g(graph), keepAll(keepEverything), values(graph.values().size()), sizes(std::move(given)) {}
 
   Status run(std::span<const Tensor> inputs) {
     if (inputs.size() != g.inputs().size())
       return usage(std::to_string(inputs.size()) + " inputs given, the graph has " +
                    std::to_string(g.inputs().size()));
     for (size_t i = 0; i < inputs.size(); ++i) PLANISH_TRY(bindInput(g.inputs()[i], inputs[i]));
-    PLANISH_TRY(bindSymbols());
     for (size_t i = 0; i < values.size(); ++i)
       if (g.values()[i].isConstant())
         values[i] = {g.values()[i].type.dtype, *constantShape(g.values()[i].type.shape), g.values()[i].data};
+    PLANISH_TRY(bindSymbols());
     countReads();
     for (const Node &node : g.nodes()) PLANISH_TRY(evaluateNode(node));
     return {};
@@ -71,10 +72,25 @@ private:
     return *value;
   }
 
+  /// True where everything that the size is computed from is known by now.
+  bool isComputable(const Symbol &s) const {
+    if (s.value != kAbsent) return bool(values[s.value.index].data);
+    bool known = bool(s.definition);
+    if (known)
+      loop::walk(s.definition, [&](const loop::Expr &e) {
+        if (auto *v = loop::as<loop::VarRef>(e)) known &= sizes.contains(v->var);
+      });
+    return known;
+  }
+  Result<int64_t> sizeOf(const Symbol &s) const {
+    if (s.value == kAbsent) return sizeOf(s.definition);
+    return dataOf<int64_t>(Value{g.type(s.value), {}, {}, values[s.value.index].data})[size_t(s.element)];
+  }
+
   Status bindSymbols() {
     for (const Symbol &s : g.symbols()) {
-      if (!s.definition || sizes.contains(s.var)) continue;
-      PLANISH_ASSIGN(int64_t size, sizeOf(s.definition));
+      if (sizes.contains(s.var) || !isComputable(s)) continue;
+      PLANISH_ASSIGN(int64_t size, sizeOf(s));
       if (size < s.var->lower || size > s.var->upper)
         return failed("the size " + s.var->name + " = " + std::to_string(size) + " is outside " +
                       std::to_string(s.var->lower) + ".." + std::to_string(s.var->upper));
@@ -105,27 +121,26 @@ private:
       return d.in(joined(node.loc.onnxNodes, [](auto &s) { return s; }) + " (" + std::string(node.op->name) +
                   ")");
     };
-    std::vector<loop::Buffer> in;
+    if (node.op->control != Control::None) {
+      if (Status s = control(node); !s) return fail(s.error());
+      PLANISH_TRY(bindSymbols());
+      release(node);
+      return {};
+    }
+    std::vector<loop::Buffer> in, out;
     for (ValueId v : node.inputs) in.push_back(bufferOf(v));
-    ValueId result = node.outputs[0];
-    loop::Buffer out = bufferOf(result);
-    Tensor tensor{g.type(result).dtype, {}, nullptr};
-    int64_t count = 1;
-    for (const Dim &d : g.type(result).shape) {
-      tensor.shape.push_back(d.isConstant() ? d.constant() : sizes.at(d.symbol()));
-      count *= tensor.shape.back();
+    std::map<loop::Buffer, void *> memory;
+    for (size_t i = 0; i < in.size(); ++i)
+      if (in[i]) // the interpreter never writes to what a computation only reads
+        memory[in[i]] = const_cast<std::byte *>(values[node.inputs[i].index].data->data());
+    for (ValueId v : node.outputs) {
+      out.push_back(bufferOf(v));
+      memory[out.back()] = allocate(v);
     }
-    auto bytes = std::make_shared<std::vector<std::byte>>(size_t(count) * size_t(byteSize(tensor.dtype)));
-
-    loop::Function f = loop::definition(computeOf(node, g, in, out));
+    loop::Function f =
+        node.op->loops ? loopsOf(node, g, in, out) : loop::definition(computeOf(node, g, in, out[0]));
     std::vector<void *> params;
-    for (const loop::Buffer &b : f.params) {
-      auto operand = std::ranges::find(in, b);
-      // The interpreter never writes to what a computation only reads.
-      params.push_back(b == out ? static_cast<void *>(bytes->data())
-                                : const_cast<std::byte *>(
-                                      values[node.inputs[size_t(operand - in.begin())].index].data->data()));
-    }
+    for (const loop::Buffer &b : f.params) params.push_back(memory.at(b));
     std::vector<int64_t> scalars;
     for (const Var &v : f.scalars) {
       auto found = sizes.find(v);
@@ -133,10 +148,34 @@ private:
       scalars.push_back(found->second);
     }
     if (Status s = loop::interpret(f, params, scalars); !s) return fail(s.error());
-    tensor.data = std::move(bytes);
-    values[result.index] = std::move(tensor);
+    PLANISH_TRY(bindSymbols());
     release(node);
     return {};
+  }
+
+  /// The results of the region that the condition chooses.
+  Status control(const Node &node) {
+    bool chosen = values[node.inputs[0].index].data->front() != std::byte{0};
+    Evaluation region(node.regions[chosen ? 0 : 1], false, sizes);
+    std::vector<Tensor> inputs;
+    for (ValueId v : std::span(node.inputs).subspan(1)) inputs.push_back(values[v.index]);
+    PLANISH_TRY(region.run(inputs));
+    std::vector<Tensor> results = region.outputs();
+    for (size_t k = 0; k < results.size(); ++k) values[node.outputs[k].index] = std::move(results[k]);
+    return {};
+  }
+
+  /// Makes the value's tensor and gives its memory.
+  std::byte *allocate(ValueId v) {
+    Tensor &tensor = values[v.index] = {g.type(v).dtype, {}, nullptr};
+    int64_t count = 1;
+    for (const Dim &d : g.type(v).shape) {
+      tensor.shape.push_back(d.isConstant() ? d.constant() : sizes.at(d.symbol()));
+      count *= tensor.shape.back();
+    }
+    auto bytes = std::make_shared<std::vector<std::byte>>(size_t(count) * size_t(byteSize(tensor.dtype)));
+    tensor.data = bytes;
+    return bytes->data();
   }
 
   void release(const Node &node) {

@@ -58,6 +58,7 @@ std::optional<int64_t> elementCount(const Shape &shape) {
 Graph Graph::regionOf(const Graph &outer) {
   Graph r;
   r.symbolList = outer.symbolList;
+  for (Symbol &s : r.symbolList) s.value = kAbsent;
   return r;
 }
 
@@ -80,6 +81,14 @@ ValueId Graph::addValue(Value value) {
 ValueId Graph::addInput(TensorType type, std::string name) {
   inputList.push_back(addValue({std::move(type), std::move(name), std::nullopt, nullptr}));
   return inputList.back();
+}
+
+ValueId Graph::addCapture(const Graph &outer, ValueId value) {
+  TensorType type = outer.type(value);
+  type.layout.clear();
+  ValueId made = addInput(std::move(type), outer[value].name);
+  elementFacts[made.index] = outer.elementFacts[value.index];
+  return made;
 }
 
 ValueId Graph::addConstant(TensorType type, Bytes data, std::string name) {
@@ -124,6 +133,11 @@ void Graph::rename(ValueId value, std::string name) {
   current = uniqueName(std::move(name));
 }
 
+void Graph::setRegions(NodeId node, std::vector<Graph> regions) {
+  PLANISH_CHECK(regions.size() == nodeList[node.index].regions.size(), "another number of regions");
+  nodeList[node.index].regions = std::move(regions);
+}
+
 void Graph::setLayout(ValueId value, Layout layout) {
   valueList[value.index].type.layout = std::move(layout);
 }
@@ -139,6 +153,8 @@ std::vector<std::vector<NodeId>> Graph::uses() const {
 std::vector<int> Graph::outputUses() const {
   std::vector<int> r(valueList.size());
   for (ValueId v : outputList) ++r[v.index];
+  for (const Symbol &s : symbolList)
+    if (s.value != kAbsent) ++r[s.value.index];
   return r;
 }
 

@@ -4,6 +4,8 @@
 #include "planish/graph/Evaluate.h"
 #include "planish/loop/Rewrite.h"
 
+#include <algorithm>
+
 namespace planish::graph {
 
 namespace {
@@ -137,6 +139,19 @@ loop::Compute computeOf(const Node &node, const Graph &g, const std::vector<loop
   inlineScalars(c, node, g, in);
   loop::collectParams(c);
   return c;
+}
+
+loop::Function loopsOf(const Node &node, const Graph &g, std::vector<loop::Buffer> in,
+                       std::vector<loop::Buffer> out) {
+  LoopsView view{node.attrs, {}, {}, in, out};
+  for (ValueId v : node.inputs) view.inTypes.push_back(v == kAbsent ? TensorType{} : g.type(v));
+  for (ValueId v : node.outputs) view.outTypes.push_back(g.type(v));
+  loop::Function f{std::string(node.op->name), {}, {}, node.op->loops(view)};
+  for (const auto *buffers : {&in, &out})
+    for (const loop::Buffer &b : *buffers)
+      if (b && std::ranges::find(f.params, b) == f.params.end()) f.params.push_back(b);
+  f.scalars = loop::freeVariables(f);
+  return f;
 }
 
 } // namespace planish::graph

@@ -47,6 +47,16 @@ std::vector<double> Importer::floatsAttr(std::string_view name, std::vector<doub
   return value ? std::vector<double>(value->begin(), value->end()) : std::move(otherwise);
 }
 
+std::vector<std::string> Importer::stringsAttr(std::string_view name, std::vector<std::string> otherwise) {
+  auto *value = typed<std::vector<std::string>>(*this, name, "strings");
+  return value ? *value : std::move(otherwise);
+}
+OnnxBody *Importer::body(std::string_view name) {
+  if (auto found = n.bodies.find(name); found != n.bodies.end()) return found->second.get();
+  fail("misses the graph '" + std::string(name) + "'");
+  return nullptr;
+}
+
 ValueId Importer::in(int input) {
   if (has(input)) return n.inputs[size_t(input)];
   fail("misses operand " + std::to_string(input));
@@ -92,6 +102,22 @@ ValueId Importer::append(const OpDef &op, Attrs attrs, std::vector<ValueId> inpu
   }
   if (!problem) problem = made.error();
   return scalar(DType::f32, 0);
+}
+
+std::vector<ValueId> Importer::appendAll(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs,
+                                         size_t results, std::vector<Graph> regions) {
+  if (!problem) {
+    std::string name = n.name.empty() ? n.opType : n.name;
+    auto made = g.append(op, std::move(attrs), std::move(inputs), Loc{{name}}, {}, std::move(regions));
+    if (made) {
+      PLANISH_CHECK(made->size() == results, "an operator appended with another number of results");
+      return *made;
+    }
+    problem = made.error();
+  }
+  std::vector<ValueId> r;
+  for (size_t k = 0; k < results; ++k) r.push_back(scalar(DType::f32, 0));
+  return r;
 }
 
 ValueId Importer::scalar(DType dtype, double value) { return constant(dtype, {}, {value}); }

@@ -3,6 +3,7 @@
 #include "planish/graph/Text.h"
 
 #include <algorithm>
+#include <utility>
 
 namespace planish::graph {
 
@@ -187,6 +188,12 @@ private:
         PLANISH_TRY(lexer.expect("dim"));
         PLANISH_ASSIGN(int64_t dim, lexer.integer());
         s.input = int(input), s.dim = int(dim);
+      } else if (lexer.accept("value")) {
+        PLANISH_TRY(lexer.expect("%"));
+        PLANISH_ASSIGN(std::string value, parseName(lexer));
+        PLANISH_TRY(lexer.expect("element"));
+        PLANISH_ASSIGN(s.element, lexer.integer());
+        held.emplace(value, s.var);
       } else {
         PLANISH_ASSIGN(s.definition, parseExpr(lexer, lookup));
       }
@@ -253,8 +260,19 @@ private:
   Status parseBody(Graph &g) {
     PLANISH_TRY(lexer.expect("{"));
     ValueNames named;
-    for (ValueId v : g.inputs()) named[g[v].name] = v;
-    while (!lexer.accept("return")) PLANISH_TRY(parseStatement(g, named));
+    auto waiting = std::exchange(held, {});  // those of this graph, not of regions inside
+    // Sizes are known by the values that hold them as soon as these stand there.
+    auto bindSizes = [&](ValueId v) {
+      auto [first, last] = waiting.equal_range(g[v].name);
+      for (auto s = first; s != last; ++s) g.bindSize(s->second, v);
+      waiting.erase(first, last);
+    };
+    for (ValueId v : g.inputs()) named[g[v].name] = v, bindSizes(v);
+    for (size_t done = g.values().size(); !lexer.accept("return");) {
+      PLANISH_TRY(parseStatement(g, named));
+      for (; done < g.values().size(); ++done) bindSizes(ValueId{uint32_t(done)});
+    }
+    if (!waiting.empty()) return lexer.error("a value '" + waiting.begin()->first + "' that holds a size,");
     std::vector<ValueId> outputs;
     while (lexer.at("%")) {
       PLANISH_ASSIGN(ValueId v, parseUse(named));
@@ -347,8 +365,11 @@ private:
     std::vector<Graph> regions;
     while (lexer.accept("region")) {
       Graph region = Graph::regionOf(g);
+      auto outside = symbols;
       PLANISH_TRY(parseInputs(region));
+      PLANISH_TRY(parseSymbols(region));
       PLANISH_TRY(parseBody(region));
+      symbols = std::move(outside);
       regions.push_back(std::move(region));
     }
     auto made =
@@ -361,6 +382,7 @@ private:
   std::span<const OpDef *const> ops;
   const Blobs &blobs;
   std::map<std::string, Var> symbols;
+  std::multimap<std::string, Var> held;  // sizes whose value comes later, by its name
   SymbolLookup lookup = [this](const std::string &name) -> Result<Var> {
     auto found = symbols.find(name);
     if (found == symbols.end()) return badInput("no symbol '" + name + "'");

@@ -5,6 +5,7 @@
 #include "planish/support/Hash.h"
 
 #include <cmath>
+#include <set>
 
 namespace planish::graph {
 
@@ -60,11 +61,14 @@ class Printer {
 public:
   explicit Printer(Blobs *blobs) : blobStore(blobs) {}
 
-  std::string graph(const Graph &g, const std::string &head, const std::string &indent, bool withSymbols) {
+  std::string graph(const Graph &g, const std::string &head, const std::string &indent) {
     std::string r =
         head + "(" +
         joined(g.inputs(), [&](ValueId v) { return nameOfValue(g, v) + ": " + typeText(g.type(v)); }) + ")";
-    if (withSymbols && !g.symbols().empty()) r += symbolsText(g);
+    std::vector<Symbol> own;  // those of the graph around a region stand there
+    for (const Symbol &s : g.symbols())
+      if (known.insert(s.var).second) own.push_back(s);
+    if (!own.empty()) r += symbolsText(g, own);
     r += " {\n";
     std::string inner = indent + "  ";
     std::vector<bool> printed(g.values().size(), false);
@@ -91,13 +95,15 @@ private:
     return v == kAbsent ? "_" : "%" + nameText(g[v].name);
   }
 
-  static std::string symbolsText(const Graph &g) {
+  static std::string symbolsText(const Graph &g, const std::vector<Symbol> &symbols) {
     return " symbols(" +
-           joined(g.symbols(),
-                  [](const Symbol &s) {
+           joined(symbols,
+                  [&](const Symbol &s) {
                     std::string source =
                         s.definition ? textOf(s.definition)
-                                     : "input " + std::to_string(s.input) + " dim " + std::to_string(s.dim);
+                        : s.value != kAbsent
+                            ? "value " + nameOfValue(g, s.value) + " element " + std::to_string(s.element)
+                            : "input " + std::to_string(s.input) + " dim " + std::to_string(s.dim);
                     return nameText(s.var->name) + ": " + std::to_string(s.var->lower) + ".." +
                            std::to_string(s.var->upper) + " = " + source;
                   }) +
@@ -109,7 +115,7 @@ private:
     std::string r = joined(n.outputs, result) + " = " + std::string(n.op->name) + "(" +
                     joined(n.inputs, [&](ValueId v) { return nameOfValue(g, v); }) + ")" + attrsText(n);
     for (const std::string &name : n.loc.onnxNodes) r += " " + quoted(name);
-    for (const Graph &region : n.regions) r += graph(region, " region", indent, false);
+    for (const Graph &region : n.regions) r += graph(region, " region", indent);
     return r;
   }
 
@@ -121,12 +127,11 @@ private:
   }
 
   Blobs *blobStore;
+  std::set<Var> known;
 };
 
 } // namespace
 
-std::string print(const Graph &g, Blobs *blobs) {
-  return Printer(blobs).graph(g, "graph @main", "", true) + "\n";
-}
+std::string print(const Graph &g, Blobs *blobs) { return Printer(blobs).graph(g, "graph @main", "") + "\n"; }
 
 } // namespace planish::graph

@@ -1,7 +1,7 @@
 // Sizes known only at run time.
 
 #include "ExprText.h"
-#include "planish/graph/Graph.h"
+#include "planish/graph/OpDef.h"
 #include "planish/loop/Rewrite.h"
 
 #include <algorithm>
@@ -37,6 +37,42 @@ Var Graph::addInputSymbol(std::string name, int64_t lower, int64_t upper, int in
   return addSymbol({loop::var(std::move(name), Type{DType::i64, 1}, lower, upper), {}, input, dim});
 }
 
+Dim Graph::sizeHeldBy(ValueId value, int64_t position, int64_t lower, int64_t upper) {
+  if (lower == upper) return Dim(lower);
+  for (const Symbol &s : symbolList)
+    if (s.value == value && s.element == position) return Dim(s.var);
+  Var var = loop::var(unusedSymbolName(), Type{DType::i64, 1}, lower, upper);
+  addSymbol({var, {}, -1, -1, kAbsent, position});
+  bindSize(var, value);
+  return Dim(var);
+}
+
+void Graph::bindSize(const Var &symbol, ValueId value) {
+  auto s = std::ranges::find(symbolList, symbol, &Symbol::var);
+  PLANISH_CHECK(s != symbolList.end(), "a size of another graph");
+  s->value = value;
+  const TensorType &type = valueList[value.index].type;
+  std::vector<loop::Expr> &facts = elementFacts[value.index];
+  if (elementCount(type.shape) != 1 || !facts.empty()) return;
+  facts = {loop::cast(type.dtype, loop::use(symbol))};
+}
+
+std::string Graph::unusedSymbolName() const {
+  for (size_t i = symbolList.size();; ++i) {
+    std::string name = "s" + std::to_string(i);
+    if (!hasSymbolNamed(name)) return name;
+  }
+}
+
+bool Graph::hasSymbolNamed(const std::string &name) const {
+  auto named = [&](const Symbol &s) { return s.var->name == name; };
+  return std::ranges::any_of(symbolList, named) || std::ranges::any_of(nodeList, [&](const Node &n) {
+           return n.op->control != Control::None && std::ranges::any_of(n.regions, [&](const Graph &region) {
+                    return region.hasSymbolNamed(name);
+                  });
+         });
+}
+
 Result<Dim> Graph::derive(const loop::Expr &size) {
   loop::Expr wanted = loop::simplify(loop::cast(DType::i64, size), {});
   auto constantDim = [&](int64_t value) -> Result<Dim> {
@@ -67,13 +103,9 @@ Result<Dim> Graph::derive(const loop::Expr &size) {
   if (range.hi >= INT32_MAX)
     return badInput("the size " + text + " has no upper bound; give bounds with --max-shape");
   if (range.hi < 0) return badInput("the size " + text + " is negative");
-  std::string name;
-  for (size_t i = symbolList.size();; ++i) {
-    name = "s" + std::to_string(i);
-    if (std::ranges::none_of(symbolList, [&](const Symbol &s) { return s.var->name == name; })) break;
-  }
   int64_t lower = std::max<int64_t>(range.lo, 0);
-  return Dim(addSymbol({loop::var(name, Type{DType::i64, 1}, lower, range.hi), wanted, -1, -1}));
+  return Dim(
+      addSymbol({loop::var(unusedSymbolName(), Type{DType::i64, 1}, lower, range.hi), wanted, -1, -1}));
 }
 
 } // namespace planish::graph

@@ -5,14 +5,13 @@
 
 namespace planish::graph {
 
-namespace {
-
 class Verifier {
 public:
   explicit Verifier(const Graph &graph) : g(graph), rebuilt(Graph::regionOf(graph)) {}
 
   Status run() {
     PLANISH_TRY(checkValues());
+    PLANISH_TRY(checkSizes());
     for (ValueId v : g.inputs()) rebuildLeaf(v);
     for (uint32_t n = 0; n < g.nodes().size(); ++n) PLANISH_TRY(checkNode({n}));
     for (ValueId v : g.outputs()) {
@@ -27,8 +26,37 @@ private:
 
   void rebuildLeaf(ValueId v) {
     const Value &value = g[v];
-    map[v.index] =
-        value.isConstant() ? rebuilt.addConstant(value.type, value.data) : rebuilt.addInput(value.type, "");
+    rebuild(v, value.isConstant() ? rebuilt.addConstant(value.type, value.data)
+                                  : rebuilt.addInput(value.type, ""));
+  }
+  void rebuild(ValueId v, ValueId made) {
+    map[v.index] = made;
+    for (const Symbol &s : g.symbols())
+      if (s.value == v) rebuilt.bindSize(s.var, made);
+  }
+
+  /// A size is held by an integer that is there, and by nothing that depends on the size.
+  Status checkSizes() {
+    for (const Symbol &s : g.symbols()) {
+      if (s.value == kAbsent) continue;
+      auto fail = [&](const std::string &text) { return failed("the size '" + s.var->name + "' " + text); };
+      if (s.value.index >= g.values().size()) return fail("is held by no value of the graph");
+      const TensorType &type = g.type(s.value);
+      auto count = elementCount(type.shape);
+      if (type.dtype != DType::i64 || !count || s.element < 0 || s.element >= *count)
+        return fail("is no element of " + textOf(type));
+    }
+    return {};
+  }
+  /// Symbols of this graph's own values are known only after those.
+  Status checkKnown(const TensorType &type, const std::string &name) const {
+    for (const Dim &d : type.shape) {
+      if (d.isConstant()) continue;
+      for (const Symbol &s : g.symbols())
+        if (s.var == d.symbol() && s.value != kAbsent && !defined(s.value))
+          return failed("value '" + name + "' has the size '" + s.var->name + "' before it is computed");
+    }
+    return {};
   }
 
   Status checkValues() {
@@ -75,7 +103,8 @@ private:
       if (!(inferred == g.type(v)))
         return fail("result '" + g[v].name + "' has type " + textOf(g.type(v)) + " instead of " +
                     textOf(inferred));
-      map[v.index] = (*made)[i];
+      PLANISH_TRY(checkKnown(inferred, g[v].name));
+      rebuild(v, (*made)[i]);
     }
     return {};
   }
@@ -84,8 +113,6 @@ private:
   Graph rebuilt;  // the same nodes, inferred anew
   std::vector<ValueId> map;
 };
-
-} // namespace
 
 Status verify(const Graph &g) { return Verifier(g).run(); }
 

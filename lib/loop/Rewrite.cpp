@@ -344,6 +344,27 @@ bool dependsOn(const Expr &e, const Var &v) {
   });
 }
 
+std::vector<Var> freeVariables(const Function &f) {
+  std::set<Var> bound;
+  walk(f.body, [&](const Stmt &s) {
+    if (auto *l = as<For>(s)) bound.insert(l->var);
+    if (auto *l = as<Let>(s)) bound.insert(l->var);
+  });
+  std::vector<Var> r;
+  auto look = [&](const Expr &e) {
+    walk(e, [&](const Expr &x) {
+      auto *v = as<VarRef>(x);
+      if (v && !bound.contains(v->var) && std::find(r.begin(), r.end(), v->var) == r.end())
+        r.push_back(v->var);
+    });
+  };
+  for (const Buffer &b : f.params)
+    for (auto *sizes : {&b->shape, &b->strides})
+      for (const Expr &e : *sizes) look(e);
+  walkExprs(f.body, look);
+  return r;
+}
+
 bool equal(const Expr &a, const Expr &b) { return Comparison().same(a, b); }
 
 bool equivalent(const Function &a, const Function &b) {

@@ -11,6 +11,7 @@
 #include "planish/support/Text.h"
 
 #include <algorithm>
+#include <cctype>
 #include <cstring>
 #include <utility>
 
@@ -116,23 +117,30 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
   auto bufferFor = [&](const Operand &o, const std::string &name) {
     for (auto &[other, b] : r.operands)
       if (other.type.shape == o.type.shape && samePlace(other.place, o.place, o.type.shape)) return b;
-    loop::Scope scope = storage.roots[size_t(o.place.root)].region == loop::Region::Constant
-                            ? loop::Scope::Constant
-                            : loop::Scope::Global;
+    loop::Scope scope =
+        storage.roots[size_t(o.place.root)].constant ? loop::Scope::Constant : loop::Scope::Global;
     Buffer b = loop::buffer(name, o.type.dtype, extents(o.type.shape), o.place.view.strides, scope);
     r.operands.push_back({o, b});
     return b;
   };
-  std::vector<Buffer> in;
+  std::vector<Buffer> in, out;
   std::map<const loop::BufferNode *, double> sole;
   for (size_t i = 0; i < step.in.size(); ++i) {
     in.push_back(step.in[i] ? bufferFor(*step.in[i], "x" + std::to_string(i)) : nullptr);
     if (!step.in[i]) continue;
-    if (auto value = soleElement(g[step.in[i]->value])) sole[in.back().get()] = *value;
+    const graph::Value *constant = storage.roots[size_t(step.in[i]->place.root)].constant;
+    if (auto value = constant ? soleElement(*constant) : std::nullopt) sole[in.back().get()] = *value;
   }
-  Buffer out = bufferFor(step.out, "y");
-  r.compute = step.copy ? copyOf(in[0], out) : graph::computeOf(g[step.node], g, in, out);
+  for (const Operand &o : step.out)
+    out.push_back(bufferFor(o, "y" + (step.out.size() > 1 ? std::to_string(out.size()) : "")));
+  if (const graph::Node &node = g[step.node]; !step.copy && node.op->loops) {
+    r.definition = graph::loopsOf(node, g, in, out);
+    return r;
+  } else {
+    r.compute = step.copy ? copyOf(in[0], out[0]) : graph::computeOf(node, g, in, out[0]);
+  }
   inlineSoleElements(r.compute, sole);
+  r.definition = loop::definition(r.compute);
   return r;
 }
 
@@ -150,21 +158,26 @@ ScheduledFunction scheduledFunction(Compute compute, const Target &target, const
   return {std::move(f), std::move(made.lowered.packings), made.templateName, std::move(made.config)};
 }
 
-Result<LoweredStep> KernelSet::lower(const Step &step) {
-  auto [compute, operands] = computeOf(step, g, storage);
+Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
+  StepCompute made = computeOf(step, g, storage);
+  const loop::Function definition = made.definition;
+  const auto operands = made.operands;
   LoweredStep r;
-  const std::vector<Buffer> params = compute.params;
-  r.info.flops = flopsOf(compute);
-  PLANISH_ASSIGN(const Shared *s, shared(std::move(compute)));
+  const std::vector<Buffer> &params = definition.params;
+  if (made.compute.out) r.info.flops = flopsOf(made.compute);
+  PLANISH_ASSIGN(const Shared *s, shared(std::move(made)));
   r.kernel = s->function;
-  r.tasks = s->tasks;
+  loop::Substitution symbols;  // the kernel's, which may be those of an earlier step
+  for (size_t i = 0; i < s->scalars.size(); ++i) symbols[s->scalars[i]] = loop::use(definition.scalars[i]);
+  r.tasks = loop::substitute(s->tasks, symbols);
+  for (const Var &v : s->function->scalars) r.scalars.push_back(symbols.at(v));
   for (size_t i = 0; i < params.size(); ++i) {
     auto it = std::ranges::find(operands, params[i], [](auto &o) { return o.second; });
     PLANISH_CHECK(it != operands.end(), "a kernel parameter that is no operand");
     const Operand &o = it->first;
     Argument a;
     a.parameter = s->function->params[i];
-    if (storage.roots[size_t(o.place.root)].region == loop::Region::Constant) {
+    if (storage.roots[size_t(o.place.root)].constant) {
       auto packing = s->packings.find(int(i));
       bindConstant(a, o, packing == s->packings.end() ? nullptr : &packing->second);
       r.info.bytes += double(constants[size_t(a.constant)].bytes->size());
@@ -185,41 +198,68 @@ Result<LoweredStep> KernelSet::lower(const Step &step) {
   return r;
 }
 
-Result<const KernelSet::Shared *> KernelSet::shared(Compute compute) {
-  std::string stem = std::exchange(compute.name, "kernel");
-  loop::Function plain = loop::definition(compute);
-  std::string key = loop::print(plain);
+namespace {
+
+/// The function's text with its scalars by number, so that equal computations on different symbols of equal
+/// bounds have equal texts.
+std::string keyOf(const loop::Function &f) {
+  std::map<std::string, std::string, std::less<>> numbers;
+  for (const Var &v : f.scalars) numbers[v->name] = "#" + std::to_string(numbers.size());
+  std::string text = loop::print(f), r;
+  auto inName = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (size_t i = 0; i < text.size();) {
+    size_t end = i;
+    while (end < text.size() && inName(text[end])) ++end;
+    bool isBuffer = i > 0 && (text[i - 1] == '%' || text[i - 1] == '@');
+    auto number = isBuffer ? numbers.end() : numbers.find(std::string_view(text).substr(i, end - i));
+    if (number != numbers.end()) r += number->second;
+    else r.append(text, i, std::max(end, i + 1) - i);
+    i = std::max(end, i + 1);
+  }
+  return r;
+}
+
+} // namespace
+
+Result<const KernelSet::Shared *> KernelSet::shared(StepCompute step) {
+  std::string stem = std::exchange(step.definition.name, "kernel");
+  std::string key = keyOf(step.definition);
   if (auto it = byText.find(key); it != byText.end()) return &it->second;
 
   Shared s;
+  s.scalars = step.definition.scalars;
   loop::Function f;
   if (options.mode == Mode::Reference) {
-    f = loop::legalize(plain, legalOn(target));
+    f = loop::legalize(step.definition, legalOn(target));
     s.templateName = "reference";
+  } else if (!step.compute.out) {
+    f = loop::legalize(loop::unroll(loop::vectorize(step.definition)), legalOn(target));
+    s.templateName = "loops";
   } else {
     schedule::Config config;
-    s.key = schedule::keyOf(compute);
+    step.compute.name = "kernel";
+    s.key = schedule::keyOf(step.compute);
     const schedule::TuningDatabase *db = options.tuning;
     if (const auto *entry = db ? db->find(s.key, target.name) : nullptr) {
-      PLANISH_ASSIGN(config, schedule::knobsFor(compute, target, *entry));
+      PLANISH_ASSIGN(config, schedule::knobsFor(step.compute, target, *entry));
       s.tuned = true;
     }
-    ScheduledFunction scheduled = scheduledFunction(std::move(compute), target, config);
+    ScheduledFunction scheduled = scheduledFunction(std::move(step.compute), target, config);
     f = std::move(scheduled.function);
     for (auto &p : scheduled.packings) s.packings.emplace(p.param, std::move(p.function));
     s.templateName = scheduled.templateName;
     s.config = textOf(scheduled.config);
   }
-  f.name = options.name + "_k" + std::to_string(made.size()) + "_" + stem;
+  f.name = options.name + "_k" + std::to_string(functions.size()) + "_" + stem;
   s.tasks = loop::taskCount(f);
   s.function = std::make_shared<const loop::Function>(std::move(f));
-  made.push_back(s.function);
+  functions.push_back(s.function);
   return &byText.emplace(std::move(key), std::move(s)).first->second;
 }
 
 void KernelSet::bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing) {
   // The operand may be a view of the constant: a reshape that was too large to fold.
-  const graph::Value &value = g.values()[size_t(storage.roots[size_t(operand.place.root)].index)];
+  const graph::Value &value = *storage.roots[size_t(operand.place.root)].constant;
   argument.offset = loop::imm(0);
   if (!packing) {
     argument.constant = addConstant(value.name, value.data);

@@ -23,13 +23,15 @@ struct Argument {
 struct LoweredStep {
   loop::FunctionRef kernel;
   std::vector<Argument> arguments;  // in the order of the kernel's parameters
+  std::vector<loop::Expr> scalars;  // in the order of the kernel's scalars
   loop::Expr tasks;
   loop::LaunchInfo info;
 };
 
 /// What a step computes, over buffers that stand for its operands.
 struct StepCompute {
-  loop::Compute compute;
+  loop::Compute compute;      // without a result where the row has `loops`
+  loop::Function definition;  // unscheduled
   std::vector<std::pair<Operand, loop::Buffer>> operands;  // in different places
 };
 StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &storage);
@@ -37,12 +39,12 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
 /// Makes kernels step by step and keeps what they share.
 class KernelSet {
 public:
-  KernelSet(const graph::Graph &graph, const Target &target, const LowerOptions &options,
-            const Storage &storage)
-      : g(graph), target(target), options(options), storage(storage) {}
+  KernelSet(const Target &target, const LowerOptions &options, const Storage &storage)
+      : target(target), options(options), storage(storage) {}
 
-  Result<LoweredStep> lower(const Step &step);
-  std::vector<loop::FunctionRef> kernels() const { return made; }
+  /// A step of `g` that is no control flow.
+  Result<LoweredStep> lower(const graph::Graph &g, const Step &step);
+  std::vector<loop::FunctionRef> kernels() const { return functions; }
   std::vector<loop::ConstantData> constants;
 
 private:
@@ -53,18 +55,18 @@ private:
     std::string config, key;
     bool tuned = false;
     loop::Expr tasks;
+    std::vector<Var> scalars;                // of the definition: symbols of the first step that uses it
   };
-  Result<const Shared *> shared(loop::Compute compute);
+  Result<const Shared *> shared(StepCompute step);
   /// Fills in where the kernel finds this part of a constant, packed if it wants that.
   void bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing);
   int64_t addConstant(std::string name, graph::Bytes bytes);
 
-  const graph::Graph &g;
   const Target &target;
   const LowerOptions &options; // its name is the prefix of every symbol, so that models link into one program
   const Storage &storage;
   std::map<std::string, Shared> byText;
-  std::vector<loop::FunctionRef> made;
+  std::vector<loop::FunctionRef> functions;
   std::map<std::string, int64_t> constantByHash;
 };
 

@@ -58,9 +58,16 @@ Result<int64_t> upperBytes(const TensorType &type, const std::string &name) {
 
 namespace {
 
+/// The places that a region's inputs and outputs have outside.
+struct Ports {
+  std::vector<Place> inputs, outputs;
+};
+
 class Planner {
 public:
-  explicit Planner(const Graph &graph) : g(graph), uses(graph.uses()) {
+  Planner(const Graph &graph, std::vector<Root> &allRoots)
+      : g(graph), uses(graph.uses()), roots(allRoots), firstRoot(int(allRoots.size())) {
+    plan.graph = &g;
     plan.places.resize(g.values().size());
     lastUse.assign(g.values().size(), -1);
     for (size_t v = 0; v < uses.size(); ++v)
@@ -68,8 +75,9 @@ public:
     for (ValueId v : g.outputs()) lastUse[v.index] = int64_t(g.nodes().size());
   }
 
-  Result<Storage> run() {
-    PLANISH_TRY(placePorts());
+  /// A region has `ports`, the graph itself memory of the caller.
+  Result<Body> run(const Ports *ports = nullptr) {
+    PLANISH_TRY(ports ? placePorts(*ports) : placePorts());
     for (size_t n = g.nodes().size(); n-- > 0;) PLANISH_TRY(backward(NodeId{uint32_t(n)}));
     for (size_t n = 0; n < g.nodes().size(); ++n) PLANISH_TRY(forward(NodeId{uint32_t(n)}));
     for (const Step &copy : outputCopies()) plan.steps.push_back(copy);
@@ -80,16 +88,18 @@ private:
   const Graph &g;
   std::vector<std::vector<NodeId>> uses;
   std::vector<int64_t> lastUse;       // node index of the last reader, by value
-  std::vector<std::pair<ValueId, int>> copiedOutputs;
-  Storage plan;
+  std::vector<std::pair<ValueId, Place>> copiedOutputs;
+  std::vector<Root> &roots;  // of the whole program
+  int firstRoot;             // of those this graph adds
+  Body plan;
 
   std::optional<Place> &place(ValueId v) { return plan.places[v.index]; }
   const std::string &nameOf(ValueId v) const { return g[v].name; }
 
   Result<int> addRoot(Region region, int64_t index, ValueId v) {
     PLANISH_ASSIGN(int64_t bytes, upperBytes(g.type(v), nameOf(v)));
-    plan.roots.push_back({region, index, bytes});
-    return int(plan.roots.size()) - 1;
+    roots.push_back({region, index, bytes, region == Region::Constant ? &g[v] : nullptr});
+    return int(roots.size()) - 1;
   }
   Status placeDense(ValueId v, Region region, int64_t index, const Layout &order) {
     PLANISH_ASSIGN(int root, addRoot(region, index, v));
@@ -100,14 +110,32 @@ private:
   Status placePorts() {
     for (size_t i = 0; i < g.inputs().size(); ++i)
       PLANISH_TRY(placeDense(g.inputs()[i], Region::Input, int64_t(i), {}));
-    for (size_t v = 0; v < g.values().size(); ++v)
-      if (ValueId id{uint32_t(v)}; g[id].isConstant())
-        PLANISH_TRY(placeDense(id, Region::Constant, int64_t(v), {}));
+    PLANISH_TRY(placeConstants());
     for (size_t k = 0; k < g.outputs().size(); ++k) {
       ValueId v = g.outputs()[k];
-      if (g[v].def && !place(v)) PLANISH_TRY(placeDense(v, Region::Output, int64_t(k), {}));
-      else copiedOutputs.push_back({v, int(k)});
+      if (g[v].def && !place(v)) {
+        PLANISH_TRY(placeDense(v, Region::Output, int64_t(k), {}));
+        continue;
+      }
+      roots.push_back({Region::Output, int64_t(k), 0, nullptr});
+      copiedOutputs.push_back(
+          {v, {int(roots.size()) - 1, {denseStrides(g.type(v).shape, {}), loop::imm(0)}}});
     }
+    return {};
+  }
+  Status placePorts(const Ports &ports) {
+    for (size_t i = 0; i < g.inputs().size(); ++i) place(g.inputs()[i]) = ports.inputs[i];
+    PLANISH_TRY(placeConstants());
+    for (size_t k = 0; k < g.outputs().size(); ++k) {
+      ValueId v = g.outputs()[k];
+      if (g[v].def && !place(v)) place(v) = ports.outputs[k];
+      else copiedOutputs.push_back({v, ports.outputs[k]});
+    }
+    return {};
+  }
+  Status placeConstants() {
+    for (size_t v = 0; v < g.values().size(); ++v)
+      if (ValueId id{uint32_t(v)}; g[id].isConstant()) PLANISH_TRY(placeDense(id, Region::Constant, 0, {}));
     return {};
   }
 
@@ -182,16 +210,19 @@ private:
     return true;
   }
 
-  Operand operand(ValueId v) { return {v, g.type(v), *place(v)}; }
+  Operand operand(ValueId v) { return {v, nameOf(v), g.type(v), *place(v)}; }
   /// `from` seen with the type of `to`, copied there.
   void copyStep(NodeId id, ValueId from, Place fromPlace, ValueId to, Place toPlace, const TensorType &type) {
-    plan.steps.push_back(
-        {id, true, {Operand{from, type, std::move(fromPlace)}}, {to, type, std::move(toPlace)}});
+    plan.steps.push_back({id,
+                          true,
+                          {Operand{from, nameOf(from), type, std::move(fromPlace)}},
+                          {Operand{to, nameOf(to), type, std::move(toPlace)}},
+                          {}});
   }
 
   Status forward(NodeId id) {
     const Node &n = g[id];
-    PLANISH_CHECK(n.outputs.size() == 1, "a node with several outputs has no place");
+    if (n.op->loops || n.op->control != graph::Control::None) return severalResults(id);
     ValueId out = n.outputs[0];
     OpView v = view(n);
     if (joins(n)) {
@@ -218,13 +249,36 @@ private:
         return {};
       }
     }
-    Step step{id, false, {}, {}};
-    for (ValueId in : n.inputs) step.in.push_back(in == kAbsent ? std::nullopt : std::optional(operand(in)));
+    Step step{id, false, operands(n), {}, {}};
     if (!place(out)) {
       if (auto reuse = inPlace(id, step)) place(out) = *reuse;
       else PLANISH_TRY(placeDense(out, Region::Arena, 0, g.type(out).layout));
     }
-    step.out = operand(out);
+    step.out = {operand(out)};
+    plan.steps.push_back(std::move(step));
+    return {};
+  }
+  std::vector<std::optional<Operand>> operands(const Node &n) {
+    std::vector<std::optional<Operand>> r;
+    for (ValueId in : n.inputs) r.push_back(in == kAbsent ? std::nullopt : std::optional(operand(in)));
+    return r;
+  }
+  /// Results in memory of their own; regions write to it.
+  Status severalResults(NodeId id) {
+    const Node &n = g[id];
+    Step step{id, false, operands(n), {}, {}};
+    for (ValueId out : n.outputs) {
+      if (!place(out)) PLANISH_TRY(placeDense(out, Region::Arena, 0, g.type(out).layout));
+      step.out.push_back(operand(out));
+    }
+    for (const Graph &region : n.regions) {
+      Ports ports;
+      for (size_t i = n.inputs.size() - region.inputs().size(); i < n.inputs.size(); ++i)
+        ports.inputs.push_back(step.in[i]->place);
+      for (const Operand &out : step.out) ports.outputs.push_back(out.place);
+      PLANISH_ASSIGN(Body body, Planner(region, roots).run(&ports));
+      step.bodies.push_back(std::move(body));
+    }
     plan.steps.push_back(std::move(step));
     return {};
   }
@@ -236,7 +290,7 @@ private:
     std::vector<Expr> want = denseStrides(type.shape, type.layout);
     for (const auto &in : step.in) {
       if (!in || in->type.dtype != type.dtype || in->type.shape != type.shape) continue;
-      if (plan.roots[size_t(in->place.root)].region != Region::Arena || !diesAt(in->place.root, id)) continue;
+      if (roots[size_t(in->place.root)].region != Region::Arena || !diesAt(in->place.root, id)) continue;
       Place same{in->place.root, {want, in->place.view.offset}};
       bool strides = samePlace(same, in->place, type.shape);
       if (strides && readsOnlyWhereItWrites(n, step, in->place.root)) return in->place;
@@ -244,6 +298,7 @@ private:
     return std::nullopt;
   }
   bool diesAt(int root, NodeId id) const {
+    if (root < firstRoot) return false;  // memory of the graph around a region
     for (size_t v = 0; v < plan.places.size(); ++v)
       if (plan.places[v] && plan.places[v]->root == root && lastUse[v] > int64_t(id.index)) return false;
     return true;
@@ -290,11 +345,9 @@ private:
   /// Outputs that are inputs, constants, or another output's value.
   std::vector<Step> outputCopies() {
     std::vector<Step> r;
-    for (auto [v, k] : copiedOutputs) {
-      plan.roots.push_back({Region::Output, k, 0});
-      Place to{int(plan.roots.size()) - 1, {denseStrides(g.type(v).shape, {}), loop::imm(0)}};
+    for (auto &[v, to] : copiedOutputs) {
       NodeId last{uint32_t(g.nodes().empty() ? 0 : g.nodes().size() - 1)};
-      r.push_back({last, true, {operand(v)}, {v, g.type(v), to}});
+      r.push_back({last, true, {operand(v)}, {Operand{v, nameOf(v), g.type(v), to}}, {}});
     }
     return r;
   }
@@ -302,6 +355,10 @@ private:
 
 } // namespace
 
-Result<Storage> planStorage(const Graph &g) { return Planner(g).run(); }
+Result<Storage> planStorage(const Graph &g) {
+  Storage s;
+  PLANISH_ASSIGN(s.main, Planner(g, s.roots).run());
+  return s;
+}
 
 } // namespace planish::lower

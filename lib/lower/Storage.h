@@ -7,6 +7,7 @@
 #include "planish/loop/Program.h"
 
 #include <optional>
+#include <string>
 #include <vector>
 
 namespace planish::lower {
@@ -14,8 +15,9 @@ namespace planish::lower {
 /// A piece of memory that is allocated, or given, as a whole.
 struct Root {
   loop::Region region = loop::Region::Arena;
-  int64_t index = 0;  // input, output, or the graph's value for a constant
+  int64_t index = 0;  // input or output
   int64_t bytes = 0;  // at the upper bound of every symbol
+  const graph::Value *constant = nullptr;
 };
 
 /// A value's elements: at offset + sum of index*stride elements in a root.
@@ -28,22 +30,33 @@ bool samePlace(const Place &a, const Place &b, const Shape &shape);
 
 struct Operand {
   graph::ValueId value;  // whose name and type it has
+  std::string name;
   TensorType type;
   Place place;
 };
 
-/// One launch: the node's computation, or a plain copy of an operand of the output's shape.
+struct Body;
+
+/// One launch: the node's computation, or a plain copy of an operand of the output's shape. Or control
+/// flow: a node whose regions are bodies of their own.
 struct Step {
   graph::NodeId node{};
   bool copy = false;
   std::vector<std::optional<Operand>> in;  // absent for absent operands
-  Operand out;
+  std::vector<Operand> out;
+  std::vector<Body> bodies;  // by region
+};
+
+/// The steps of a graph, or of a region.
+struct Body {
+  const graph::Graph *graph = nullptr;
+  std::vector<std::optional<Place>> places;  // by value
+  std::vector<Step> steps;
 };
 
 struct Storage {
   std::vector<Root> roots;
-  std::vector<std::optional<Place>> places;  // by value
-  std::vector<Step> steps;
+  Body main;
 };
 
 /// Outputs live in the caller's memory, dense as written; so do inputs. An elementwise result takes

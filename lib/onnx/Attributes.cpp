@@ -14,6 +14,7 @@ AttributeProto::AttributeType typeOf(const AttributeProto &a) {
   if (a.has_f()) return AttributeProto::FLOAT;
   if (a.has_s()) return AttributeProto::STRING;
   if (a.has_t()) return AttributeProto::TENSOR;
+  if (a.has_g()) return AttributeProto::GRAPH;
   if (a.floats_size()) return AttributeProto::FLOATS;
   if (a.strings_size()) return AttributeProto::STRINGS;
   return AttributeProto::INTS;
@@ -34,7 +35,7 @@ Result<graph::AttributeValue> valueOf(const AttributeProto &a, const std::string
     PLANISH_ASSIGN(graph::ConstantTensor tensor, constantOf(a.t(), what, file));
     return graph::AttributeValue(std::move(tensor));
   }
-  default: return unsupported(what + " is a graph, a sparse tensor or a type");
+  default: return unsupported(what + " is a list of graphs, a sparse tensor or a type");
   }
 }
 
@@ -42,6 +43,7 @@ Result<graph::AttributeValue> valueOf(const AttributeProto &a, const std::string
 
 Status readAttributes(const ::onnx::NodeProto &node, FileContext &file, graph::OnnxNode &into) {
   for (const AttributeProto &a : node.attribute()) {
+    if (typeOf(a) == AttributeProto::GRAPH) continue;
     std::string what = "attribute " + shown(a.name());
     if (!a.ref_attr_name().empty()) return badInput(what + " refers to an attribute of a function");
     PLANISH_ASSIGN(graph::AttributeValue value, valueOf(a, what, file));

@@ -21,7 +21,11 @@ using ::onnx::NodeProto;
 Status checkOperators(const std::vector<const NodeProto *> &nodes, const Opsets &opsets) {
   static constexpr size_t kNamed = 5;
   std::map<std::string, std::vector<std::string>> missing;
-  for (const NodeProto *n : nodes) {
+  std::vector<const NodeProto *> all(nodes);
+  for (size_t k = 0; k < all.size(); ++k)  // bodies count, too
+    for (const auto &a : all[k]->attribute())
+      for (const NodeProto &inner : a.g().node()) all.push_back(&inner);
+  for (const NodeProto *n : all) {
     std::string domain = domainOf(*n);
     auto version = opsets.find(domain);
     bool isConstant = domain.empty() && n->op_type() == "Constant";
@@ -41,63 +45,90 @@ Status checkOperators(const std::vector<const NodeProto *> &nodes, const Opsets 
       }));
 }
 
+/// What the graph and its bodies share.
+struct Context {
+  FileContext &file;
+  Opsets opsets;
+};
+
 class GraphImporter {
 public:
-  GraphImporter(const ::onnx::ModelProto &model, FileContext &file, Imported &result)
-      : model(model), file(file), result(result) {}
+  /// `around` is the graph that this one is a body of, if it is one.
+  GraphImporter(Context &shared, const ::onnx::GraphProto &source, graph::Graph &into, GraphImporter *around)
+      : context(shared), proto(source), graph(into), outer(around),
+        named_(around && &around->graph == &into ? around->named_ : std::make_shared<std::set<uint32_t>>()) {
+    for (const auto &t : proto.initializer()) initializers[t.name()] = &t;
+  }
 
-  Status run(const ImportOptions &options) {
-    const ::onnx::GraphProto &g = model.graph();
-    PLANISH_ASSIGN(opsets, opsetsOf(model));
-    PLANISH_ASSIGN(std::vector<const NodeProto *> nodes, orderedNodes(g));
-    PLANISH_TRY(checkOperators(nodes, opsets));
-    for (const auto &v : g.output()) outputs.insert(v.name());
-    for (const auto &t : g.initializer()) initializers[t.name()] = &t;
-    PLANISH_ASSIGN(values, addInputs(g, options, file, result));
-    for (const auto &[name, value] : values) named_.insert(value.index);
-    for (const NodeProto *n : nodes)
-      if (Status s = addNode(*n); !s) return s.error().in(shownNode(*n));
+  Status run(const ImportOptions &options, Imported &result) {
+    for (const auto &v : proto.output()) outputs.insert(v.name());
+    PLANISH_ASSIGN(values, addInputs(proto, options, context.file, result));
+    for (const auto &[name, value] : values) named_->insert(value.index);
+    PLANISH_TRY(addNodes());
     return setOutputs();
   }
 
-private:
+  /// As a body over `inputs`, which are values of the graph that it appends to.
+  Result<std::vector<ValueId>> runBody(const std::vector<ValueId> &inputs) {
+    for (int k = 0; k < proto.input_size(); ++k) values[proto.input(k).name()] = inputs[size_t(k)];
+    PLANISH_TRY(addNodes());
+    std::vector<ValueId> r;
+    for (const auto &v : proto.output()) {
+      PLANISH_ASSIGN(ValueId value, valueNamed(v.name()));
+      r.push_back(value);
+    }
+    return r;
+  }
+
+  /// Where this graph is a region: what it calls a value of the graph around it.
+  std::map<ValueId, ValueId> captured;
+
   /// The value of a name; initializers become constants on first use.
   Result<ValueId> valueNamed(const std::string &name) {
     if (name.empty()) return kAbsent;
     if (auto found = values.find(name); found != values.end()) return found->second;
-    auto tensor = initializers.find(name);
-    if (tensor == initializers.end())
-      return unsupported("value " + shown(name) + " is an output or a sparse tensor without support");
-    PLANISH_ASSIGN(graph::ConstantTensor constant,
-                   constantOf(*tensor->second, "initializer " + shown(name), file));
-    ValueId id = result.graph.addConstant(std::move(constant.type), std::move(constant.data), "");
-    giveName(id, name);
-    return values[name] = id;
+    if (auto tensor = initializers.find(name); tensor != initializers.end()) {
+      PLANISH_ASSIGN(graph::ConstantTensor constant,
+                     constantOf(*tensor->second, "initializer " + shown(name), context.file));
+      ValueId id = graph.addConstant(std::move(constant.type), std::move(constant.data), "");
+      giveName(id, name);
+      return values[name] = id;
+    }
+    if (outer) {
+      PLANISH_ASSIGN(ValueId v, outer->valueNamed(name));
+      return values[name] = &outer->graph == &graph ? v : fromOuter(v);
+    }
+    return unsupported("value " + shown(name) + " is an output or a sparse tensor without support");
   }
 
-  Status addNode(const NodeProto &n) {
-    graph::OnnxNode node{.opType = n.op_type(), .domain = domainOf(n), .name = nameOf(n)};
-    node.version = opsets.contains(node.domain) ? opsets.at(node.domain) : 0;
-    PLANISH_TRY(readAttributes(n, file, node));
-    for (const std::string &name : n.input()) {
-      PLANISH_ASSIGN(ValueId v, valueNamed(name));
-      node.inputs.push_back(v);
-    }
-    for (int k = 0; k < n.output_size(); ++k)
-      if (!n.output(k).empty()) node.outputs = k + 1;
-    PLANISH_ASSIGN(std::vector<ValueId> made, converted(node));
-    for (int k = 0; k < n.output_size(); ++k) {
-      if (n.output(k).empty() || size_t(k) >= made.size() || made[size_t(k)] == kAbsent) continue;
-      PLANISH_ASSIGN(values[n.output(k)], named(made[size_t(k)], n.output(k), node.name));
-    }
+  graph::Graph &target() { return graph; }
+  Context &shared() { return context; }
+
+private:
+  ValueId fromOuter(ValueId v) {
+    const graph::Value &value = outer->graph[v];
+    auto [known, isNew] = captured.try_emplace(v);
+    if (isNew)
+      known->second = value.isConstant() ? graph.addConstant(value.type, value.data, value.name)
+                                         : graph.addCapture(outer->graph, v);
+    return known->second;
+  }
+
+  Status addNodes() {
+    PLANISH_ASSIGN(std::vector<const NodeProto *> nodes, orderedNodes(proto, outer != nullptr));
+    if (!outer) PLANISH_TRY(checkOperators(nodes, context.opsets));
+    for (const NodeProto *n : nodes)
+      if (Status s = addNode(*n); !s) return s.error().in(shownNode(*n));
     return {};
   }
 
+  Status addNode(const NodeProto &n);
+
   Result<std::vector<ValueId>> converted(const graph::OnnxNode &node) {
-    graph::Importer importer(result.graph, node);
+    graph::Importer importer(graph, node);
     if (node.domain.empty() && node.opType == "Constant") {
       PLANISH_ASSIGN(graph::ConstantTensor c, constantNode(node));
-      return std::vector<ValueId>{result.graph.addConstant(std::move(c.type), std::move(c.data), "")};
+      return std::vector<ValueId>{graph.addConstant(std::move(c.type), std::move(c.data), "")};
     }
     auto made = ops::ruleFor(node.domain, node.opType, node.version)->import(importer);
     if (importer.error()) return *importer.error();
@@ -131,65 +162,132 @@ private:
   /// The value under its ONNX name. One that already has a user's name stays as it is, unless the new
   /// name is an output: then it is copied.
   Result<ValueId> named(ValueId v, const std::string &name, const std::string &node) {
-    bool taken = named_.contains(v.index) || !result.graph[v].def;
-    if (taken && !(result.graph[v].isConstant() && !named_.contains(v.index)) && outputs.contains(name)) {
+    bool taken = named_->contains(v.index) || !graph[v].def;
+    if (taken && !(graph[v].isConstant() && !named_->contains(v.index)) && outputs.contains(name)) {
       PLANISH_ASSIGN(v, copied(v, node));
       taken = false;
     }
-    if (!taken || !named_.contains(v.index)) giveName(v, name);
+    if (!taken || !named_->contains(v.index)) giveName(v, name);
     return v;
   }
   Result<ValueId> copied(ValueId v, const std::string &node) {
-    PLANISH_ASSIGN(auto made, result.graph.append(ops::kCopy, {}, {v}, {{node}}));
+    PLANISH_ASSIGN(auto made, graph.append(ops::kCopy, {}, {v}, {{node}}));
     return made[0];
   }
 
   /// Names of the user go before names that the graph has made up.
   void giveName(ValueId v, const std::string &name) {
-    graph::Graph &g = result.graph;
+    ::planish::graph::Graph &g = graph;
     for (uint32_t k = 0; g[v].name != name && k < 2; ++k) {
       g.rename(v, name);
       if (g[v].name == name) break;
       auto holder = std::ranges::find_if(g.values(), [&](const graph::Value &o) { return o.name == name; });
       if (holder == g.values().end()) break;
       ValueId other{uint32_t(holder - g.values().begin())};
-      if (named_.contains(other.index)) break;
+      if (named_->contains(other.index)) break;
       g.rename(other, "");
     }
-    named_.insert(v.index);
+    named_->insert(v.index);
   }
 
   /// Outputs are values of nodes, each its own: anything else is copied.
   Status setOutputs() {
     std::vector<ValueId> list;
     std::set<std::string> seen;
-    for (const auto &v : model.graph().output()) {
+    for (const auto &v : proto.output()) {
       if (!seen.insert(v.name()).second) return badInput("two outputs are named " + shown(v.name()));
       auto value = valueNamed(v.name());
       if (!value) return value.error().in("output " + shown(v.name()));
       bool shared = std::ranges::find(list, *value) != list.end();
-      if (!result.graph[*value].def || shared) {
-        bool isConstant = result.graph[*value].isConstant();
-        if (isConstant) result.graph.rename(*value, "");
+      if (!graph[*value].def || shared) {
+        bool isConstant = graph[*value].isConstant();
+        if (isConstant) graph.rename(*value, "");
         PLANISH_ASSIGN(*value, copied(*value, v.name()));
         if (isConstant) giveName(*value, v.name());
-        named_.insert(value->index);
+        named_->insert(value->index);
       }
       list.push_back(*value);
     }
-    result.graph.setOutputs(list);
+    graph.setOutputs(list);
     return {};
   }
 
-  const ::onnx::ModelProto &model;
-  FileContext &file;
-  Imported &result;
-  Opsets opsets;
+  Context &context;
+  const ::onnx::GraphProto &proto;
+  graph::Graph &graph;
+  GraphImporter *outer;
   std::set<std::string> outputs;
   std::map<std::string, const ::onnx::TensorProto *> initializers;
   std::map<std::string, ValueId> values;
-  std::set<uint32_t> named_;  // values that have a name of the file
+  std::shared_ptr<std::set<uint32_t>> named_;  // values of the graph that have a name of the file
 };
+
+/// A graph attribute of a node.
+class Body : public graph::OnnxBody {
+public:
+  Body(const ::onnx::GraphProto &source, GraphImporter &around) : proto(source), outer(around) {}
+
+  int inputs() const override { return proto.input_size(); }
+  int outputs() const override { return proto.output_size(); }
+
+  Result<std::vector<ValueId>> inlined(const std::vector<ValueId> &inputs) override {
+    PLANISH_TRY(checkInputs(inputs.size()));
+    return GraphImporter(outer.shared(), proto, outer.target(), &outer).runBody(inputs);
+  }
+
+  Result<std::vector<ValueId>> captures() override {
+    std::vector<ValueId> r;
+    for (const std::string &name : freeNames(proto)) {
+      PLANISH_ASSIGN(ValueId v, outer.valueNamed(name));
+      if (!outer.target()[v].isConstant() && std::ranges::find(r, v) == r.end()) r.push_back(v);
+    }
+    return r;
+  }
+
+  Result<graph::Graph> region(const std::vector<TensorType> &types,
+                              const std::vector<ValueId> &captured) override {
+    PLANISH_TRY(checkInputs(types.size()));
+    graph::Graph made = graph::Graph::regionOf(outer.target());
+    GraphImporter inner(outer.shared(), proto, made, &outer);
+    std::vector<ValueId> inputs;
+    for (size_t k = 0; k < types.size(); ++k)
+      inputs.push_back(made.addInput(types[k], proto.input(int(k)).name()));
+    for (ValueId v : captured) inner.captured[v] = made.addCapture(outer.target(), v);
+    PLANISH_ASSIGN(std::vector<ValueId> results, inner.runBody(inputs));
+    made.setOutputs(std::move(results));
+    return made;
+  }
+
+private:
+  Status checkInputs(size_t given) const {
+    if (given == size_t(proto.input_size())) return {};
+    return badInput("its graph " + shown(proto.name()) + " has " + std::to_string(proto.input_size()) +
+                    " inputs, expected " + std::to_string(given));
+  }
+
+  const ::onnx::GraphProto &proto;
+  GraphImporter &outer;
+};
+
+Status GraphImporter::addNode(const NodeProto &n) {
+  graph::OnnxNode node{.opType = n.op_type(), .domain = domainOf(n), .name = nameOf(n)};
+  node.version = context.opsets.contains(node.domain) ? context.opsets.at(node.domain) : 0;
+  PLANISH_TRY(readAttributes(n, context.file, node));
+  for (const auto &a : n.attribute())
+    if (a.has_g()) node.bodies[a.name()] = std::make_shared<Body>(a.g(), *this);
+  for (const std::string &name : n.input()) {
+    PLANISH_ASSIGN(ValueId v, valueNamed(name));
+    node.inputs.push_back(v);
+  }
+  for (int k = 0; k < n.output_size(); ++k)
+    if (!n.output(k).empty()) node.outputs = k + 1;
+  PLANISH_ASSIGN(std::vector<ValueId> made, converted(node));
+  for (int k = 0; k < n.output_size(); ++k) {
+    if (n.output(k).empty() || size_t(k) >= made.size() || made[size_t(k)] == kAbsent) continue;
+    PLANISH_ASSIGN(values[n.output(k)], named(made[size_t(k)], n.output(k), node.name));
+  }
+  return {};
+}
 
 } // namespace
 
@@ -197,7 +295,12 @@ Result<Imported> importModel(const std::string &path, const ImportOptions &optio
   PLANISH_ASSIGN(::onnx::ModelProto model, readModel(path));
   FileContext file{std::filesystem::path(path).parent_path(), {}, 0};
   Imported result;
-  if (Status s = GraphImporter(model, file, result).run(options); !s) return s.error().in(path);
+  auto run = [&]() -> Status {
+    PLANISH_ASSIGN(Opsets opsets, opsetsOf(model));
+    Context context{file, std::move(opsets)};
+    return GraphImporter(context, model.graph(), result.graph, nullptr).run(options, result);
+  };
+  if (Status s = run(); !s) return s.error().in(path);
   if (!file.narrowed.empty())
     result.notes.push_back(joined(file.narrowed, [](const std::string &s) { return s; }) +
                            " values are taken as f32");

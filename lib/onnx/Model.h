@@ -23,13 +23,17 @@ Result<Opsets> opsetsOf(const ::onnx::ModelProto &model);
 
 /// The nodes that the outputs need, each after what it reads. Errors: a value that two things make, a
 /// name that nothing makes, a cycle.
-Result<std::vector<const ::onnx::NodeProto *>> orderedNodes(const ::onnx::GraphProto &graph);
+/// A body may read what the graph around it makes.
+Result<std::vector<const ::onnx::NodeProto *>> orderedNodes(const ::onnx::GraphProto &graph, bool isBody);
+
+/// The names that a body, or a body inside it, reads and does not make, each once.
+std::vector<std::string> freeNames(const ::onnx::GraphProto &body);
 
 /// Adds the graph's inputs (initializers excepted) with the sizes the options give.
 Result<std::map<std::string, graph::ValueId>>
 addInputs(const ::onnx::GraphProto &graph, const ImportOptions &options, FileContext &file, Imported &result);
 
-/// Attributes of a node, typed; graphs are refused.
+/// Attributes of a node, typed; graphs are left to the caller.
 Status readAttributes(const ::onnx::NodeProto &node, FileContext &file, graph::OnnxNode &into);
 
 /// The domain as rules name it: ai.onnx is "".

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <queue>
 #include <string_view>
+#include <unordered_set>
 
 namespace planish::onnx {
 
@@ -34,7 +35,18 @@ Result<Makers> makersOf(const GraphProto &g) {
   return r;
 }
 
-Result<std::vector<bool>> neededNodes(const GraphProto &g, const Makers &makers) {
+/// What a node reads: its operands, and what its bodies take from the graph.
+std::vector<std::string> readNames(const NodeProto &n) {
+  std::vector<std::string> r;
+  for (const std::string &name : n.input())
+    if (!name.empty()) r.push_back(name);
+  for (const auto &a : n.attribute())
+    if (a.has_g())
+      for (std::string &name : freeNames(a.g())) r.push_back(std::move(name));
+  return r;
+}
+
+Result<std::vector<bool>> neededNodes(const GraphProto &g, const Makers &makers, bool isBody) {
   std::vector<bool> needed(size_t(g.node_size()), false);
   std::vector<int> open;
   auto want = [&](int node) {
@@ -44,35 +56,52 @@ Result<std::vector<bool>> neededNodes(const GraphProto &g, const Makers &makers)
   };
   for (const auto &v : g.output()) {
     auto maker = makers.find(v.name());
+    if (maker == makers.end() && isBody) continue;
     if (maker == makers.end()) return badInput("nothing makes the output " + shown(v.name()));
     want(maker->second);
   }
   while (!open.empty()) {
     int node = open.back();
     open.pop_back();
-    for (const std::string &name : g.node(node).input())
-      if (!name.empty()) want(makers.at(name));
+    for (const std::string &name : readNames(g.node(node)))
+      if (auto maker = makers.find(name); maker != makers.end()) want(maker->second);
   }
   return needed;
 }
 
 } // namespace
 
-Result<std::vector<const NodeProto *>> orderedNodes(const GraphProto &g) {
+std::vector<std::string> freeNames(const GraphProto &body) {
+  std::unordered_set<std::string> known;
+  for (const auto &t : body.initializer()) known.insert(t.name());
+  for (const auto &v : body.input()) known.insert(v.name());
+  for (const auto &n : body.node())
+    for (const std::string &name : n.output()) known.insert(name);
+  std::vector<std::string> r;
+  auto read = [&](const std::string &name) {
+    if (known.insert(name).second) r.push_back(name);
+  };
+  for (const auto &n : body.node())
+    for (const std::string &name : readNames(n)) read(name);
+  for (const auto &v : body.output()) read(v.name());
+  return r;
+}
+
+Result<std::vector<const NodeProto *>> orderedNodes(const GraphProto &g, bool isBody) {
   PLANISH_ASSIGN(Makers makers, makersOf(g));
   std::vector<std::vector<int>> users(size_t(g.node_size()));
   std::vector<int> missing(size_t(g.node_size()), 0);
   for (int n = 0; n < g.node_size(); ++n)
-    for (const std::string &name : g.node(n).input()) {
-      if (name.empty()) continue;
+    for (const std::string &name : readNames(g.node(n))) {
       auto maker = makers.find(name);
+      if (maker == makers.end() && isBody) continue;
       if (maker == makers.end())
         return badInput(shownNode(g.node(n)) + " reads " + shown(name) + ", which nothing makes");
       if (maker->second < 0) continue;
       users[size_t(maker->second)].push_back(n);
       ++missing[size_t(n)];
     }
-  PLANISH_ASSIGN(std::vector<bool> needed, neededNodes(g, makers));
+  PLANISH_ASSIGN(std::vector<bool> needed, neededNodes(g, makers, isBody));
 
   // Among the nodes that are ready the first of the file goes first.
   std::priority_queue<int, std::vector<int>, std::greater<>> ready;

@@ -254,7 +254,22 @@ Shape shapeOperand(Importer &i, int input) {
   return r;
 }
 
-template <class T> static double firstOf(const graph::Value &v) {
+Exprs sizesOperand(Importer &i, int input, int64_t most) {
+  ValueId v = i.in(input);
+  if (i.error() || isFloat(i.type(v).dtype) || i.graph().elements(v)) return i.elements(input);
+  auto count = graph::elementCount(i.type(v).shape);
+  if (!count || *count > kMaxRank) return i.elements(input);
+  v = convertedTo(i, v, DType::i64);
+  Exprs r;
+  for (int64_t k = 0; k < *count && !i.error(); ++k)
+    r.push_back(extentOf(i.graph().sizeHeldBy(v, k, 0, most)));
+  return r;
+}
+ValueId firstOf(Importer &i, ValueId x, int axis, const Dim &size) {
+  return i.type(x).shape[size_t(axis)] == size ? x : sliced(i, x, axis, imm(0), extentOf(size));
+}
+
+template <class T> static double numberAt(const graph::Value &v) {
   T t;
   std::memcpy(&t, v.data->data(), sizeof t);
   return double(t);
@@ -269,12 +284,12 @@ std::optional<double> constantScalar(Importer &i, ValueId id) {
     return c ? std::optional<double>(double(*c)) : std::nullopt;
   }
   switch (v.type.dtype) {
-  case DType::f32: return firstOf<float>(v);
-  case DType::i64: return firstOf<int64_t>(v);
-  case DType::i32: return firstOf<int32_t>(v);
-  case DType::i8: return firstOf<int8_t>(v);
+  case DType::f32: return numberAt<float>(v);
+  case DType::i64: return numberAt<int64_t>(v);
+  case DType::i32: return numberAt<int32_t>(v);
+  case DType::i8: return numberAt<int8_t>(v);
   case DType::u8:
-  case DType::b1: return firstOf<uint8_t>(v);
+  case DType::b1: return numberAt<uint8_t>(v);
   }
   return std::nullopt;
 }

@@ -120,6 +120,11 @@ std::vector<ValueId> one(ValueId v);
 Dim dimOf(Importer &i, const Expr &size);
 /// The sizes of a shape as a Shape, from known elements of operand `input`.
 Shape shapeOperand(Importer &i, int input);
+/// The integers of operand `input` as sizes: known ones as they are, others as what it holds when the graph
+/// runs, between 0 and `most` each.
+Exprs sizesOperand(Importer &i, int input, int64_t most);
+/// `x` cut to its first `size` elements along an axis.
+ValueId firstOf(Importer &i, ValueId x, int axis, const Dim &size);
 /// The only value of a constant operand, or `otherwise` where absent; an error if it is not a constant
 /// scalar.
 double scalarOperand(Importer &i, int input, double otherwise);

@@ -215,6 +215,9 @@ static std::vector<ValueId> importGelu(Importer &i) {
   bool tanh = i.stringAttr("approximate", "none") == "tanh";
   return one(apply(i, tanh ? Unary::GeluTanh : Unary::Gelu, i.in(0)));
 }
+static std::vector<ValueId> importSwiGlu(Importer &i) {
+  return one(apply(i, Binary::Mul, apply(i, Unary::Swish, i.in(0), i.floatAttr("alpha", 1), 0), i.in(1)));
+}
 static std::vector<ValueId> importWhere(Importer &i) {
   return one(i.append(kWhere, {}, {i.in(0), i.in(1), i.in(2)}));
 }
@@ -337,6 +340,7 @@ Family elementwiseFamily() {
       {"Clip", 1, importClipAttributes},
       {"Clip", 11, importClip},
       {"PRelu", 1, importPRelu},
+      {"SwiGLU", 28, importSwiGlu},
       {"Where", 9, importWhere},
       {"Identity", 1, importIdentity},
       {"Cast", 6, importCast},

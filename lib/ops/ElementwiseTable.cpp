@@ -283,6 +283,9 @@ const OpDef &row(Arithmetic fn) {
   static constexpr Binary kRows[] = {Binary::Add, Binary::Sub, Binary::Mul, Binary::Min, Binary::Max};
   return row(kRows[size_t(fn)]);
 }
+Expr valueOf(Unary fn, const Expr &x, double alpha, double beta) {
+  return unaryTable()[size_t(fn)].value(x, alpha, beta);
+}
 const OpDef &row(Binary fn) { return binaryTable()[size_t(fn)].op; }
 
 } // namespace planish::ops

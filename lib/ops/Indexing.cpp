@@ -175,8 +175,7 @@ Compute computePad(const OpView &v) {
 }
 
 /// Negative paddings cut; `axes` names the dimensions the paddings are for.
-std::vector<ValueId> padWith(Importer &i, Ints pads, Ints axes, double value) {
-  ValueId x = i.in(0);
+std::vector<ValueId> padWith(Importer &i, ValueId x, Ints pads, Ints axes, double value) {
   size_t rank = i.type(x).shape.size();
   std::string mode = i.stringAttr("mode", "constant");
   auto found = std::find(std::begin(kPadModes), std::end(kPadModes), mode);
@@ -211,10 +210,45 @@ std::vector<ValueId> padWith(Importer &i, Ints pads, Ints axes, double value) {
   return one(grows && !i.error() ? i.append(kPad, a, {x}) : x);
 }
 std::vector<ValueId> importPadAttributes(Importer &i) {
-  return padWith(i, i.intsAttr("pads", i.intsAttr("paddings", {})), {}, i.floatAttr("value", 0));
+  return padWith(i, i.in(0), i.intsAttr("pads", i.intsAttr("paddings", {})), {}, i.floatAttr("value", 0));
 }
 std::vector<ValueId> importPad(Importer &i) {
-  return padWith(i, i.constants(1), i.has(3) ? i.constants(3) : Ints{}, scalarOperand(i, 2, 0));
+  Ints pads = i.constants(1), axes = i.has(3) ? i.constants(3) : Ints{};
+  auto value = i.has(2) ? constantScalar(i, i.in(2)) : 0;
+  std::vector<ValueId> r = padWith(i, i.in(0), pads, axes, value.value_or(0));
+  if (value || i.error() || i.stringAttr("mode", "constant") != "constant") return r;
+  // A value known only at run time: where x is not, which the same padding of a mask says.
+  ValueId x = i.in(0), mask = broadcastTo(i, i.scalar(DType::b1, 1), i.type(x).shape);
+  mask = padWith(i, mask, pads, axes, 0)[0];
+  return one(i.append(kWhere, {}, {mask, r[0], reshaped(i, i.in(2), {})}));
+}
+
+/// The middle of x at the given sizes: cut where x is larger, padded where it is smaller.
+std::vector<ValueId> importCenterCropPad(Importer &i) {
+  ValueId x = i.in(0);
+  int rank = i.type(x).rank();
+  Ints sizes = i.constants(1), axes = i.intsAttr("axes", {});
+  if (axes.empty())
+    for (int d = 0; d < rank; ++d) axes.push_back(d);
+  if (sizes.size() != axes.size())
+    i.fail("the shape has " + std::to_string(sizes.size()) + " entries, expected " +
+           std::to_string(axes.size()));
+  PadAttrs a{Ints(size_t(rank), 0), Ints(size_t(rank), 0), PadMode::Constant, 0};
+  bool grows = false;
+  for (size_t k = 0; k < axes.size() && !i.error(); ++k) {
+    size_t d = size_t(i.axis(axes[k], rank));
+    if (i.error()) break;
+    const Dim size = i.type(x).shape[d];
+    if (!size.isConstant() || sizes[k] < 0 || sizes[k] > kMaxParameter) {
+      i.notSupported("axis " + std::to_string(d) + " of " + textOf(i.type(x)) + " at size " +
+                     std::to_string(sizes[k]));
+      break;
+    }
+    int64_t room = sizes[k] - size.constant();
+    if (room < 0) x = sliced(i, x, int(d), imm(-room / 2), imm(sizes[k]));
+    else a.begin[d] = room / 2, a.end[d] = room - room / 2, grows |= room > 0;
+  }
+  return one(grows && !i.error() ? i.append(kPad, a, {x}) : x);
 }
 
 // ---- triangles, one-hot --------------------------------------------------------------------------
@@ -356,88 +390,6 @@ std::vector<ValueId> importReverseSequence(Importer &i) {
   return one(i.append(kReverse, a, {x, i.in(1)}));
 }
 
-// ---- scatter -------------------------------------------------------------------------------------
-
-/// What happens where several updates name one element, and whether the old value counts.
-enum class ScatterMode : uint8_t { Last, Add, Mul, Max, Min };
-constexpr std::string_view kScatterModes[] = {"none", "add", "mul", "max", "min"};
-std::span<const std::string_view> spellings(ScatterMode) { return kScatterModes; }
-
-struct ScatterAttrs {
-  int64_t axis = 0;
-  ScatterMode mode = ScatterMode::Add;
-  void visit(FieldVisitor &v) { v.field("axis", axis), v.field("mode", mode); }
-};
-Types inferScatter(InferContext &c) {
-  const ScatterAttrs &a = c.attrs().as<ScatterAttrs>();
-  PLANISH_TRY(wantOperands(c, 3, 3));
-  PLANISH_TRY(wantSameType(c, 0, 2));
-  PLANISH_TRY(wantType(c, 1, kIndexes));
-  if (a.mode != ScatterMode::Last) PLANISH_TRY(wantType(c, 0, kNumbers));
-  PLANISH_TRY(wantAxes({a.axis}, c.in(0).rank(), "axis"));
-  const Shape &data = c.in(0).shape, &indices = c.in(1).shape;
-  if (indices != c.in(2).shape || indices.size() != data.size())
-    return badInput("indices " + textOf(c.in(1)) + " and updates " + textOf(c.in(2)) + " do not fit " +
-                    textOf(c.in(0)));
-  for (size_t d = 0; d < data.size(); ++d)
-    if (!indices[d].isConstant() || (int64_t(d) != a.axis && indices[d].constant() > data[d].lower()))
-      return badInput("indices " + textOf(c.in(1)) + " reach beyond " + textOf(c.in(0)));
-  return oneOutput({c.in(0).dtype, data, {}, {}});
-}
-/// Seen from the output: which of the updates along the axis hit this element. `Last` finds the
-/// position of the last one first: a maximum over positions, then a load.
-Compute computeScatter(const OpView &v) {
-  const ScatterAttrs &a = v.attrs.as<ScatterAttrs>();
-  size_t axisAt = size_t(a.axis);
-  const Shape &indices = v.inTypes[1].shape;
-  Compute c = graph::overOutput(v, "scatter");
-  Iter k = axis("k", indices[axisAt]);
-  Exprs from = c.outIndices;
-  from[axisAt] = use(k.var);
-  Expr inside;  // the updates may be smaller than the data
-  for (size_t d = 0; d < indices.size(); ++d)
-    if (d != axisAt && indices[d] != v.inTypes[0].shape[d])
-      inside = conjunction(inside, lessThan(c.outIndices[d], extentOf(indices[d])));
-  Expr target = wrapped(cast(DType::i64, load(v.in[1], from, inside)), extentOf(v.inTypes[0].shape[axisAt]));
-  Expr hit = conjunction(inside, binary(BinaryOp::Eq, target, c.outIndices[axisAt]));
-  Expr old = load(v.in[0], c.outIndices);
-  DType type = v.outType.dtype;
-  c.reduce = {k};
-  if (a.mode == ScatterMode::Last) {
-    c.lhs = select(hit, use(k.var), imm(-1));
-    return reduced(std::move(c), Combine::Max, DType::i64, [&, at = c.outIndices](const Expr &last) mutable {
-      Expr found = lessEqual(imm(0), last);
-      at[axisAt] = max(last, imm(0));
-      return select(found, load(v.in[2], at, found), old);
-    });
-  }
-  static constexpr Combine kCombines[] = {Combine::Sum, Combine::Sum, Combine::Product, Combine::Max,
-                                          Combine::Min};
-  Combine combine = kCombines[size_t(a.mode)];
-  c.init = old;
-  c.lhs = select(hit, load(v.in[2], from, inside), neutral(combine, type));
-  return reduced(std::move(c), combine, type);
-}
-const OpDef kScatter = {.name = "scatter_elements",
-                        .summary =
-                            "x with updates[i] put (or combined) at i with the axis replaced by indices[i]",
-                        .operands = "x, indices, updates",
-                        .cls = OpClass::Opaque,
-                        .layout = LayoutRule::RowMajor,
-                        .prototype = ScatterAttrs{},
-                        .infer = inferScatter,
-                        .compute = computeScatter};
-std::vector<ValueId> importScatterElements(Importer &i) {
-  ValueId x = i.in(0), indices = i.in(1), updates = i.in(2);
-  int axis = i.axis(i.intAttr("axis", 0), i.type(x).rank());
-  std::string mode = i.stringAttr("reduction", "none");
-  auto found = std::find(std::begin(kScatterModes), std::end(kScatterModes), mode);
-  if (found == std::end(kScatterModes)) i.fail("attribute 'reduction' is '" + mode + "'");
-  if (i.error()) return one(x);
-  return one(i.append(kScatter, ScatterAttrs{axis, ScatterMode(found - std::begin(kScatterModes))},
-                      {x, indices, updates}));
-}
-
 // ---- import of gathers ---------------------------------------------------------------------------
 
 /// The indices of a gather when they are known and evenly spaced: first, step and count.
@@ -516,18 +468,17 @@ const OpDef kPad = {.name = "pad",
                     .compute = computePad};
 
 Family indexingFamily() {
-  return {{&kGather, &kGatherElements, &kGatherNd, &kPad, &kTriangle, &kOneHot, &kReverse, &kScatter},
+  return {{&kGather, &kGatherElements, &kGatherNd, &kPad, &kTriangle, &kOneHot, &kReverse},
           {{"Gather", 1, importGather},
            {"GatherElements", 11, importGatherElements},
            {"GatherND", 11, importGatherNd},
            {"Pad", 1, importPadAttributes},
            {"Pad", 11, importPad},
+           {"CenterCropPad", 18, importCenterCropPad},
            {"Trilu", 14, importTrilu},
            {"EyeLike", 9, importEyeLike},
            {"OneHot", 9, importOneHot},
-           {"ReverseSequence", 10, importReverseSequence},
-           {"Scatter", 9, importScatterElements},
-           {"ScatterElements", 11, importScatterElements}}};
+           {"ReverseSequence", 10, importReverseSequence}}};
 }
 
 } // namespace planish::ops

@@ -1,5 +1,7 @@
 // Matrix products with batch broadcasting.
 #include "Quantization.h"
+#include "Rows.h"
+#include "Sorting.h"
 
 namespace planish::ops {
 
@@ -78,6 +80,86 @@ std::vector<ValueId> importGemm(Importer &i) {
   return one(apply(i, Binary::Add, r, beta == 1 ? c : apply(i, Binary::Mul, c, beta)));
 }
 
+// ---- determinants --------------------------------------------------------------------------------
+
+/// The second result is working memory: the matrix while it becomes triangular.
+Types inferDet(InferContext &c) {
+  PLANISH_TRY(wantType(c, 0, kFloats));
+  PLANISH_TRY(wantRank(c, 0, 2));
+  const Shape &x = c.in(0).shape;
+  PLANISH_TRY(sameDim(c, x[x.size() - 2], x.back()));
+  PLANISH_ASSIGN(std::vector<TensorType> r, oneOutput({DType::f32, Shape(x.begin(), x.end() - 2), {}, {}}));
+  r.push_back({DType::f32, {x.back(), x.back()}, {}, {}});
+  return r;
+}
+/// Gauss's elimination; every column's largest element becomes its pivot.
+Stmt loopsDet(const graph::LoopsView &v) {
+  const Shape &x = v.inTypes[0].shape;
+  size_t batch = x.size() - 2;
+  Expr n = extentOf(x.back());
+  int64_t most = x.back().upper();
+  const loop::Buffer &m = v.out[1];
+  Cell det("det", DType::f32), pivot("pivot"), factor("factor", DType::f32);
+  auto at = [&](const Expr &r, const Expr &c) { return load(m, {r, c}); };
+  auto magnitude = [&](const Expr &e) { return loop::call(Intrinsic::Abs, {e}); };
+  auto rows = [&](const char *name, const Expr &begin, const std::function<Stmt(const Expr &)> &body) {
+    return forEach(name, begin, n, most, body);
+  };
+  auto eliminate = [&](const Expr &k) {
+    Stmt choose = rows("r", k + 1, [&](const Expr &r) {
+      return loop::ifThen(lessThan(magnitude(at(pivot.get(), k)), magnitude(at(r, k))), pivot.set(r));
+    });
+    Stmt swap = rows("c", k, [&](const Expr &c) {
+      return loop::block({factor.set(at(k, c)), loop::store(m, {k, c}, at(pivot.get(), c)),
+                          loop::store(m, {pivot.get(), c}, factor.get())});
+    });
+    Stmt exchange =
+        loop::ifThen(lessThan(k, pivot.get()), loop::block({swap, det.set(det.get() * loop::fimm(-1))}));
+    Stmt reduce = rows("r", k + 1, [&](const Expr &r) {
+      return loop::block(
+          {factor.set(binary(BinaryOp::Div, at(r, k), at(k, k))), rows("c", k, [&](const Expr &c) {
+             return loop::store(m, {r, c}, at(r, c) - factor.get() * at(k, c));
+           })});
+    });
+    Expr isZero = binary(BinaryOp::Eq, at(k, k), loop::fimm(0));
+    return loop::block({pivot.set(k), choose, exchange, det.set(det.get() * at(k, k)),
+                        loop::ifThen(negation(isZero), reduce)});
+  };
+  Exprs index;
+  std::function<Stmt()> over = [&]() -> Stmt {
+    if (index.size() < batch) {
+      const Dim &size = x[index.size()];
+      return forEach("b" + std::to_string(index.size()), imm(0), extentOf(size), size.upper(),
+                     [&](const Expr &b) {
+                       index.push_back(b);
+                       Stmt s = over();
+                       index.pop_back();
+                       return s;
+                     });
+    }
+    Stmt copy = rows("r", imm(0), [&](const Expr &r) {
+      return rows("c", imm(0), [&](const Expr &c) {
+        Exprs from = index;
+        from.push_back(r), from.push_back(c);
+        return loop::store(m, {r, c}, load(v.in[0], from));
+      });
+    });
+    return loop::block({copy, det.set(loop::fimm(1)), rows("k", imm(0), eliminate),
+                        loop::store(v.out[0], index, det.get())});
+  };
+  return det.around({pivot.around({factor.around({over()})})});
+}
+const OpDef kDet = {.name = "det",
+                    .summary = "determinant of the last two dimensions; the second result is working memory",
+                    .operands = "x",
+                    .layout = LayoutRule::RowMajor,
+                    .infer = inferDet,
+                    .loops = loopsDet};
+std::vector<ValueId> importDet(Importer &i) {
+  std::vector<ValueId> r = i.appendAll(kDet, {}, {i.in(0)}, 2);
+  return one(r[0]);
+}
+
 } // namespace
 
 const OpDef kMatmul = {.name = "matmul",
@@ -90,6 +172,8 @@ const OpDef kMatmul = {.name = "matmul",
                        .compute = computeMatmul,
                        .integer = integerMatmul};
 
-Family matmulFamily() { return {{&kMatmul}, {{"MatMul", 1, importMatmul}, {"Gemm", 1, importGemm}}}; }
+Family matmulFamily() {
+  return {{&kMatmul, &kDet}, {{"MatMul", 1, importMatmul}, {"Gemm", 1, importGemm}, {"Det", 11, importDet}}};
+}
 
 } // namespace planish::ops

@@ -112,6 +112,33 @@ const OpDef kAveragePool = {.name = "average_pool",
                             .compute = computeAveragePool,
                             .integer = integerAveragePool};
 
+/// The first position in the row-major input that holds the largest element of each window.
+Types inferWindowFind(InferContext &c) {
+  PLANISH_TRY(wantSameType(c, 0, 1));
+  PLANISH_ASSIGN(std::vector<TensorType> r, inferPool<kNumbers>(c));
+  if (r[0].shape != c.in(1).shape)
+    return badInput("operand 1 is " + textOf(c.in(1)) + ", expected " + textOf(r[0].shape));
+  return oneOutput({DType::i64, r[0].shape, {}, {}});
+}
+Compute computeWindowFind(const OpView &v) {
+  Compute c = overWindows(v, "window_find");
+  const Shape &in = v.inTypes[0].shape;
+  const auto *element = loop::as<loop::Load>(c.lhs);
+  Expr place = imm(0);
+  for (size_t d = 0; d < in.size(); ++d) place = place * extentOf(in[d]) + element->indices[d];
+  Expr hit = binary(BinaryOp::Eq, c.lhs, load(v.in[1], c.outIndices));
+  c.lhs = select(hit, place, imm(INT64_MAX));
+  return reduced(std::move(c), Combine::Min, DType::i64);
+}
+const OpDef kWindowFind = {.name = "window_find",
+                           .summary = "where in x the first element of each window stands that equals y",
+                           .operands = "x, y",
+                           .cls = OpClass::Reduction,
+                           .layout = LayoutRule::RowMajor,
+                           .prototype = PoolAttrs{},
+                           .infer = inferWindowFind,
+                           .compute = computeWindowFind};
+
 // ---- import --------------------------------------------------------------------------------------
 
 std::optional<PoolAttrs> importPool(Importer &i) {
@@ -130,11 +157,22 @@ std::optional<PoolAttrs> importPool(Importer &i) {
                    i.intAttr("count_include_pad", 0) != 0};
 }
 std::vector<ValueId> importMaxPool(Importer &i) {
-  if (i.node().outputs > 1) i.notSupported("the second output, Indices");
   auto a = importPool(i);
   ValueId x = i.in(0);
   std::vector<ValueId> r(size_t(i.node().outputs), kAbsent);
   r[0] = a && !i.error() ? i.append(kMaxPool, *a, {x}) : x;
+  if (r.size() < 2 || i.error()) return r;
+  if (!i.intAttr("storage_order", 0)) {
+    r[1] = i.append(kWindowFind, *a, {x, r[0]});
+    return r;
+  }
+  // Positions of the column-major images: rows and columns change places, before and after.
+  if (i.type(x).rank() != 4) i.notSupported("attribute 'storage_order' of an input " + textOf(i.type(x)));
+  for (Ints *pair : {&a->window, &a->strides, &a->dilations, &a->padsBegin, &a->padsEnd})
+    if (pair->size() == 2) std::swap((*pair)[0], (*pair)[1]);
+  ValueId found =
+      i.append(kWindowFind, *a, {transposed(i, x, {0, 1, 3, 2}), transposed(i, r[0], {0, 1, 3, 2})});
+  r[1] = transposed(i, found, {0, 1, 3, 2});
   return r;
 }
 std::vector<ValueId> importAveragePool(Importer &i) {
@@ -171,7 +209,7 @@ template <Reduce F> std::vector<ValueId> importGlobal(Importer &i) {
 } // namespace
 
 Family poolingFamily() {
-  return {{&kMaxPool, &kAveragePool},
+  return {{&kMaxPool, &kAveragePool, &kWindowFind},
           {{"MaxPool", 1, importMaxPool},
            {"AveragePool", 1, importAveragePool},
            {"LpPool", 2, importLpPool},

@@ -233,6 +233,32 @@ template <Reduce F> std::vector<ValueId> importArg(Importer &i) {
   return one(reshaped(i, r, shape));
 }
 
+/// 1 where the first largest element along an axis stands, 0 elsewhere.
+ValueId hardmax(Importer &i, ValueId x, int axis) {
+  const TensorType type = i.type(x);
+  ValueId first = i.append(kFind, FindAttrs{axis, false}, {x, apply(i, Reduce::Max, x, {axis}, true)});
+  Shape along(type.shape.size(), Dim(1));
+  along[size_t(axis)] = type.shape[size_t(axis)];
+  ValueId positions = broadcastTo(i, i.scalar(DType::i64, 1), along);
+  positions = i.append(kRunningSum, RunningAttrs{axis, true, false}, {positions});
+  return convertedTo(i, apply(i, Binary::Equal, positions, first), type.dtype);
+}
+std::vector<ValueId> importHardmax(Importer &i) {
+  ValueId x = i.in(0);
+  int axis = i.axis(i.intAttr("axis", -1), i.type(x).rank());
+  return one(i.error() ? x : hardmax(i, x, axis));
+}
+/// Before opset 13 everything from the axis on was one row.
+std::vector<ValueId> importHardmax1(Importer &i) {
+  ValueId x = i.in(0);
+  const Shape shape = i.type(x).shape;
+  int axis = i.axis(i.intAttr("axis", 1), int(shape.size()));
+  if (i.error()) return one(x);
+  ValueId rows =
+      reshaped(i, x, {dimOf(i, product(shape, 0, axis)), dimOf(i, product(shape, axis, int(shape.size())))});
+  return one(i.error() ? x : reshaped(i, hardmax(i, rows, 1), shape));
+}
+
 template <const OpDef &Row> std::vector<ValueId> importRunning(Importer &i) {
   ValueId x = i.in(0);
   int axis = i.axis(int64_t(scalarOperand(i, 1, 0)), i.type(x).rank());
@@ -267,6 +293,8 @@ Family reductionFamily() {
              {"ReduceLogSumExp", 1, importReduce<Sum, Wrap::Exp, Finish::Log>},
              {"ArgMax", 1, importArg<Max>},
              {"ArgMin", 1, importArg<Min>},
+             {"Hardmax", 1, importHardmax1},
+             {"Hardmax", 13, importHardmax},
              {"CumSum", 11, importRunning<kRunningSum>},
              {"CumProd", 26, importRunning<kRunningProduct>}};
   return f;

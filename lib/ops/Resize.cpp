@@ -101,9 +101,12 @@ Expr source(const Axis &x, const Expr &o) {
   case Coordinates::PytorchHalfPixel: return select(lessThan(imm(1), extentOf(x.out)), half, f(0));
   case Coordinates::Asymmetric: return divide(at, x.scale());
   case Coordinates::TfHalfPixelForNn: return divide(at + f(0.5), x.scale());
-  case Coordinates::AlignCorners:
-    return select(lessThan(imm(1), extentOf(x.out)), divide(at * (size - f(1)), max(resized - f(1), f(1))),
-                  f(0));
+  case Coordinates::AlignCorners: {
+    // With scales the corners are those of the size before it is rounded.
+    Expr span = (x.a.scales[x.dim] != 0 ? size * x.scale() : resized) - f(1);
+    return select(lessThan(imm(1), extentOf(x.out)),
+                  divide(at * (size - f(1)), select(lessThan(f(0), span), span, f(1))), f(0));
+  }
   case Coordinates::HalfPixelSymmetric: {
     Expr adjustment = divide(resized, x.scale() * size);
     Expr offset = divide(size, f(2)) * (f(1) - adjustment);

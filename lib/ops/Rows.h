@@ -75,6 +75,8 @@ enum class Binary : uint8_t {
   kCount
 };
 const OpDef &row(Unary fn);
+/// What the function makes of an element.
+Expr valueOf(Unary fn, const Expr &x, double alpha = 0, double beta = 0);
 const OpDef &row(Binary fn);
 
 /// Parameters of the unary functions that have some; clip's bounds are alpha and beta.
@@ -111,7 +113,12 @@ struct AxisAttrs {
   int64_t axis = 0;
   void visit(FieldVisitor &v) { v.field("axis", axis); }
 };
-extern const OpDef kReshape, kTranspose, kSlice, kConcat, kBroadcast, kTile;
+/// The sizes of dimensions [begin, end) of a tensor.
+struct SizesAttrs {
+  int64_t begin = 0, end = 0;
+  void visit(FieldVisitor &v) { v.field("begin", begin), v.field("end", end); }
+};
+extern const OpDef kReshape, kTranspose, kSlice, kConcat, kBroadcast, kTile, kShape;
 /// The part [begin, begin+size) of one axis.
 ValueId sliced(Importer &i, ValueId x, int axis, const Expr &begin, const Expr &size, int64_t step = 1);
 ValueId broadcastTo(Importer &i, ValueId x, Shape shape);
@@ -165,5 +172,12 @@ Family resizeFamily();
 Family samplingFamily();
 Family shapeFamily();
 Family quantizationFamily();
+Family recurrentFamily();
+Family sortingFamily();
+Family selectionFamily();
+Family scatterFamily();
+Family regionFamily();
+Family deformableFamily();
+Family controlFamily();
 
 } // namespace planish::ops

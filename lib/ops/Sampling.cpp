@@ -1,4 +1,4 @@
-// Images sampled at given places, and the largest or smallest elements in order.
+// Images sampled at given places.
 #include "Rows.h"
 
 #include <algorithm>
@@ -145,110 +145,71 @@ std::vector<ValueId> importGridSample(Importer &i) {
   return one(i.append(kSample, a, {x, grid}));
 }
 
-// ---- the k largest -------------------------------------------------------------------------------
+// ---- affine grids --------------------------------------------------------------------------------
 
-/// How many elements along an axis come before each: larger (or smaller) ones, and equal ones further
-/// to the front. Quadratic, which is right for the thousands of candidates a detector has.
-struct RankAttrs {
-  int64_t axis = 0;
-  bool largest = true;
-  void visit(FieldVisitor &v) { v.field("axis", axis), v.field("largest", largest); }
+struct AffineGridAttrs {
+  Ints size;  // of the images: height, width or depth, height, width
+  bool alignCorners = false;
+  void visit(FieldVisitor &v) { v.field("size", size), v.field("align_corners", alignCorners); }
 };
-Types inferRank(InferContext &c) {
-  PLANISH_TRY(wantOperands(c, 1, 1));
-  PLANISH_TRY(wantType(c, 0, kNumbers));
-  PLANISH_TRY(wantAxes({c.attrs().as<RankAttrs>().axis}, c.in(0).rank(), "axis"));
-  return oneOutput({DType::i64, c.in(0).shape, {}, {}});
+/// theta is [batch, spatial, spatial + 1].
+Types inferAffineGrid(InferContext &c) {
+  const AffineGridAttrs &a = c.attrs().as<AffineGridAttrs>();
+  int64_t spatial = int64_t(a.size.size());
+  PLANISH_TRY(wantType(c, 0, kFloats));
+  PLANISH_TRY(wantRank(c, 0, 3, 3));
+  PLANISH_TRY(wantEntries({spatial}, 1, 2, 3, "the number of spatial sizes"));
+  PLANISH_TRY(wantEntries(a.size, a.size.size(), 1, kMaxParameter, "size"));
+  const Shape &theta = c.in(0).shape;
+  if (theta[1] != Dim(spatial) || theta[2] != Dim(spatial + 1))
+    return badInput("theta is " + textOf(c.in(0)) + ", expected one matrix of " + std::to_string(spatial) +
+                    " by " + std::to_string(spatial + 1) + " per image");
+  Shape out{theta[0]};
+  out.insert(out.end(), a.size.begin(), a.size.end());
+  out.push_back(Dim(spatial));
+  return oneOutput({DType::f32, std::move(out), {}, {}});
 }
-Compute computeRank(const OpView &v) {
-  const RankAttrs &a = v.attrs.as<RankAttrs>();
-  Compute c = graph::overOutput(v, "rank");
-  size_t d = size_t(a.axis);
-  Iter k = axis("k", v.outType.shape[d]);
-  Exprs from = c.outIndices;
-  from[d] = use(k.var);
-  Expr self = load(v.in[0], c.outIndices), other = load(v.in[0], from);
-  Expr before = a.largest ? lessThan(self, other) : lessThan(other, self);
-  Expr earlier = conjunction(binary(BinaryOp::Eq, self, other), lessThan(use(k.var), c.outIndices[d]));
-  c.reduce = {k};
-  c.lhs = select(binary(BinaryOp::Or, before, earlier), imm(1), imm(0));
-  return reduced(std::move(c), Combine::Sum, DType::i64);
+Compute computeAffineGrid(const OpView &v) {
+  const AffineGridAttrs &a = v.attrs.as<AffineGridAttrs>();
+  size_t spatial = a.size.size();
+  return mapped(v, "affine_grid", [&](const Exprs &at) {
+    auto theta = [&](size_t k) { return load(v.in[0], {at[0], at.back(), imm(int64_t(k))}); };
+    Expr sum = theta(spatial);
+    for (size_t k = 0; k < spatial; ++k) {  // x, the last dimension, comes first
+      size_t d = spatial - 1 - k;
+      double size = double(a.size[d]);
+      Expr index = cast(DType::f32, at[1 + d]);
+      Expr place = !a.alignCorners ? (index * f(2) + f(1)) * f(1 / size) - f(1)
+                   : size > 1      ? index * f(2 / (size - 1)) - f(1)
+                                   : f(-1);
+      sum = sum + theta(k) * place;
+    }
+    return sum;
+  });
 }
-const OpDef kRank = {.name = "rank",
-                     .summary = "position of each element in the sorted order along an axis",
-                     .operands = "x",
-                     .cls = OpClass::Reduction,
-                     .layout = LayoutRule::RowMajor,
-                     .prototype = RankAttrs{},
-                     .infer = inferRank,
-                     .compute = computeRank};
-
-/// The elements of ranks 0 .. count-1 along an axis, or where they stand.
-struct PickAttrs {
-  int64_t axis = 0, count = 0;
-  bool positions = false;
-  void visit(FieldVisitor &v) {
-    v.field("axis", axis), v.field("count", count), v.field("positions", positions);
-  }
-};
-Types inferPick(InferContext &c) {
-  const PickAttrs &a = c.attrs().as<PickAttrs>();
-  PLANISH_TRY(wantOperands(c, 2, 2));
-  PLANISH_TRY(wantType(c, 0, kNumbers));
-  PLANISH_TRY(wantType(c, 1, bit(DType::i64)));
-  PLANISH_TRY(wantAxes({a.axis}, c.in(0).rank(), "axis"));
-  if (c.in(0).shape != c.in(1).shape) return badInput("ranks " + textOf(c.in(1)) + " of " + textOf(c.in(0)));
-  Shape out = c.in(0).shape;
-  if (a.count < 0 || a.count > out[size_t(a.axis)].lower())
-    return badInput("cannot take " + std::to_string(a.count) + " of axis " + std::to_string(a.axis) + " of " +
-                    textOf(c.in(0)));
-  out[size_t(a.axis)] = Dim(a.count);
-  return oneOutput({a.positions ? DType::i64 : c.in(0).dtype, std::move(out), {}, {}});
-}
-Compute computePick(const OpView &v) {
-  const PickAttrs &a = v.attrs.as<PickAttrs>();
-  Compute c = graph::overOutput(v, "pick");
-  size_t d = size_t(a.axis);
-  Iter k = axis("k", v.inTypes[0].shape[d]);
-  Exprs from = c.outIndices;
-  from[d] = use(k.var);
-  DType type = v.outType.dtype;
-  Expr hit = binary(BinaryOp::Eq, load(v.in[1], from), c.outIndices[d]);
-  c.reduce = {k};
-  c.lhs = select(hit, a.positions ? use(k.var) : load(v.in[0], from), number(0, type));
-  return reduced(std::move(c), Combine::Sum, type);
-}
-const OpDef kPick = {.name = "pick",
-                     .summary = "elements (or positions) of the first ranks along an axis, in order",
-                     .operands = "x, ranks",
-                     .cls = OpClass::Reduction,
-                     .layout = LayoutRule::RowMajor,
-                     .prototype = PickAttrs{},
-                     .infer = inferPick,
-                     .compute = computePick};
-
-std::vector<ValueId> topK(Importer &i, int64_t count) {
-  ValueId x = i.in(0);
-  int axis = i.axis(i.intAttr("axis", -1), i.type(x).rank());
-  std::vector<ValueId> r{x, x};
-  if (i.error()) return r;
-  ValueId ranks = i.append(kRank, RankAttrs{axis, i.intAttr("largest", 1) != 0}, {x});
-  for (bool positions : {false, true})
-    r[positions] = i.append(kPick, PickAttrs{axis, count, positions}, {x, ranks});
-  return r;
-}
-std::vector<ValueId> importTopK1(Importer &i) { return topK(i, i.intAttr("k", 0)); }
-std::vector<ValueId> importTopK(Importer &i) {
-  Ints count = i.constants(1);
-  if (count.size() != 1 && !i.error()) i.fail("K has " + std::to_string(count.size()) + " elements");
-  return topK(i, i.error() ? 0 : count[0]);
+const OpDef kAffineGrid = {.name = "affine_grid",
+                           .summary = "the coordinates that affine maps send the pixels of images to",
+                           .operands = "theta",
+                           .cls = OpClass::Injective,
+                           .layout = LayoutRule::RowMajor,
+                           .prototype = AffineGridAttrs{},
+                           .infer = inferAffineGrid,
+                           .compute = computeAffineGrid};
+std::vector<ValueId> importAffineGrid(Importer &i) {
+  Ints size = i.constants(1);
+  if (size.size() < 4 && !i.error())
+    i.fail("size has " + std::to_string(size.size()) + " entries, expected 4 or 5");
+  if (i.error()) return one(i.in(0));
+  return one(i.append(kAffineGrid,
+                      AffineGridAttrs{Ints(size.begin() + 2, size.end()), i.intAttr("align_corners", 0) != 0},
+                      {i.in(0)}));
 }
 
 } // namespace
 
 Family samplingFamily() {
-  return {{&kSample, &kRank, &kPick},
-          {{"GridSample", 16, importGridSample}, {"TopK", 1, importTopK1}, {"TopK", 10, importTopK}}};
+  return {{&kSample, &kAffineGrid},
+          {{"GridSample", 16, importGridSample}, {"AffineGrid", 20, importAffineGrid}}};
 }
 
 } // namespace planish::ops

@@ -8,10 +8,6 @@ namespace planish::ops {
 
 namespace {
 
-struct SizesAttrs {
-  int64_t begin = 0, end = 0;
-  void visit(FieldVisitor &v) { v.field("begin", begin), v.field("end", end); }
-};
 Types inferShape(InferContext &c) {
   const SizesAttrs &a = c.attrs().as<SizesAttrs>();
   PLANISH_TRY(wantOperands(c, 1, 1));
@@ -30,15 +26,6 @@ Compute computeShape(const OpView &v) {
     return value;
   });
 }
-const OpDef kShape = {.name = "shape",
-                      .summary = "the sizes of dimensions [begin, end) as a vector",
-                      .operands = "x",
-                      .cls = OpClass::Opaque,
-                      .layout = LayoutRule::RowMajor,
-                      .prototype = SizesAttrs{},
-                      .infer = inferShape,
-                      .compute = computeShape};
-
 /// start + i*delta; the numbers are exact for integers below 2^53.
 struct RangeAttrs {
   double start = 0, delta = 1;
@@ -124,6 +111,15 @@ std::vector<ValueId> importRange(Importer &i) {
 }
 
 } // namespace
+
+const OpDef kShape = {.name = "shape",
+                      .summary = "the sizes of dimensions [begin, end) as a vector",
+                      .operands = "x",
+                      .cls = OpClass::Opaque,
+                      .layout = LayoutRule::RowMajor,
+                      .prototype = SizesAttrs{},
+                      .infer = inferShape,
+                      .compute = computeShape};
 
 Family shapeFamily() {
   return {{&kShape, &kRange},

@@ -1,5 +1,6 @@
 #include "planish/transform/Passes.h"
 
+#include "planish/graph/OpDef.h"
 #include "planish/graph/Text.h"
 #include "planish/graph/Verify.h"
 #include "planish/ops/Ops.h"
@@ -75,11 +76,26 @@ Status checkGraph(const Graph &g) {
   return {};
 }
 
+/// The pass on the graph and, before that, on the regions of its control flow.
+static Result<Graph> applied(const PassRow &pass, Graph g) {
+  for (uint32_t n = 0; n < g.nodes().size(); ++n) {
+    const graph::Node &node = g[graph::NodeId{n}];
+    if (node.op->control == graph::Control::None) continue;
+    std::vector<Graph> regions;
+    for (const Graph &region : node.regions) {
+      PLANISH_ASSIGN(Graph made, applied(pass, region));
+      regions.push_back(std::move(made));
+    }
+    g.setRegions({n}, std::move(regions));
+  }
+  return pass.run(g);
+}
+
 Result<Graph> runPasses(Graph g, std::span<const PassRow> list, const PassOptions &options) {
   size_t number = 0;
   for (const PassRow &pass : list) {
     auto start = std::chrono::steady_clock::now();
-    auto result = pass.run(g);
+    auto result = applied(pass, std::move(g));
     std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
     if (!result) return result.error().in("pass " + std::string(pass.name));
     g = *std::move(result);

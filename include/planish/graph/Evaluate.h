@@ -24,4 +24,8 @@ Result<std::vector<Tensor>> evaluateAll(const Graph &g, std::span<const Tensor> 
 loop::Compute computeOf(const Node &node, const Graph &g, const std::vector<loop::Buffer> &in,
                         const loop::Buffer &out);
 
+/// A node whose row has `loops` as a function over the given buffers: operands (each once), then results.
+loop::Function loopsOf(const Node &node, const Graph &g, std::vector<loop::Buffer> in,
+                       std::vector<loop::Buffer> out);
+
 } // namespace planish::graph

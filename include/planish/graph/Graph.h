@@ -60,12 +60,15 @@ struct Value {
   bool isConstant() const { return bool(data); }
 };
 
-/// A run-time size. Symbols of graph inputs have no definition; the others are computed from earlier
-/// symbols by an expression that the host function evaluates.
+/// A run-time size: that of a graph input's dimension, an element of a value that a node computes (a
+/// count that depends on data), or an expression of earlier symbols that the host function evaluates. A
+/// region sees the symbols of the graph around it; those that are none of the three are given to it.
 struct Symbol {
   Var var;
-  loop::Expr definition;        // absent: the size of a graph input's dimension
-  int input = -1, dim = -1;     // which one
+  loop::Expr definition;        // of a size that is computed from others
+  int input = -1, dim = -1;     // the graph input's dimension
+  ValueId value = kAbsent;      // the integer value that holds the size ...
+  int64_t element = 0;          // ... at this position
 };
 
 class Graph {
@@ -84,6 +87,8 @@ public:
   std::span<const Symbol> symbols() const { return symbolList; }
 
   ValueId addInput(TensorType type, std::string name);
+  /// An input that stands for a value of the graph around this region: with its type and what is known of it.
+  ValueId addCapture(const Graph &outer, ValueId value);
   ValueId addConstant(TensorType type, Bytes data, std::string name = "");
   /// The values in logical order, one per element, each of the dtype's own type.
   template <class T>
@@ -96,6 +101,8 @@ public:
   void setOutputs(std::vector<ValueId> values);
   /// Gives a value the name the user knows it by (made unique if taken).
   void rename(ValueId value, std::string name);
+  /// Passes run on the regions of control flow as well: what one of them has made of a node's regions.
+  void setRegions(NodeId node, std::vector<Graph> regions);
   /// Only the layout pass says how a value lies in memory.
   void setLayout(ValueId value, Layout layout);
 
@@ -104,6 +111,9 @@ public:
   Result<Dim> derive(const loop::Expr &size);
   /// The symbol of a graph input's free dimension. Equal names in one graph are the same symbol.
   Var addInputSymbol(std::string name, int64_t lower, int64_t upper, int input, int dim);
+  /// The size that element `position` of an integer value has when the graph runs: a symbol, which every
+  /// run checks to lie in [lower, upper], or a constant where these leave no choice.
+  Dim sizeHeldBy(ValueId value, int64_t position, int64_t lower, int64_t upper);
 
   /// The elements of a small (at most 64) integer or boolean value in order, as expressions of symbols, where
   /// they are known: of constants, shapes, and whatever is computed from those.
@@ -111,7 +121,7 @@ public:
 
   /// Which nodes read each value (by value index); graph outputs are not counted.
   std::vector<std::vector<NodeId>> uses() const;
-  /// How often each value is a graph output, by value index.
+  /// How often each value is a graph output or holds a size, by value index.
   std::vector<int> outputUses() const;
 
   /// Structural equality: operators, attributes, types, constants' bytes, wiring; not names or locations.
@@ -120,10 +130,15 @@ public:
 private:
   friend class Rebuilder;
   friend class TextParser;
+  friend class Verifier;
   friend Graph withoutDeadNodes(const Graph &g);
 
+  /// Says which value holds a size, so that the value's elements are known by it.
+  void bindSize(const Var &symbol, ValueId value);
   ValueId addValue(Value value);
   std::string uniqueName(std::string wished);
+  std::string unusedSymbolName() const;
+  bool hasSymbolNamed(const std::string &name) const;
   Var addSymbol(Symbol symbol);
   /// A known element of a constant or of a value with facts.
   std::optional<loop::Expr> element(ValueId value, int64_t position) const;
@@ -184,6 +199,9 @@ public:
   Result<Graph> finish();
 
 private:
+  /// Symbols that the old value holds are held by the new one.
+  void moveSizes(ValueId oldValue, ValueId newValue);
+
   const Graph &before;
   Graph after;
   std::vector<ValueId> map;

@@ -5,6 +5,7 @@
 #include "planish/graph/OpDef.h"
 
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -19,10 +20,26 @@ struct ConstantTensor {
 using AttributeValue = std::variant<int64_t, float, std::string, std::vector<int64_t>, std::vector<float>,
                                     std::vector<std::string>, ConstantTensor>;
 
+/// A graph attribute (a branch of an If, the body of a Loop or Scan) with the values around it in scope.
+class OnnxBody {
+public:
+  virtual ~OnnxBody() = default;
+  virtual int inputs() const = 0;
+  virtual int outputs() const = 0;
+  /// Appends the body's nodes to the graph around it, over the given inputs; what its outputs are.
+  virtual Result<std::vector<ValueId>> inlined(const std::vector<ValueId> &inputs) = 0;
+  /// The values around it that the body reads, constants excepted.
+  virtual Result<std::vector<ValueId>> captures() = 0;
+  /// The body as a region. Its inputs: the given types, then the captured values.
+  virtual Result<Graph> region(const std::vector<TensorType> &inputs,
+                               const std::vector<ValueId> &captured) = 0;
+};
+
 struct OnnxNode {
   std::string opType, domain, name;
   int version = 0;              // opset version of the domain in this model
   std::map<std::string, AttributeValue, std::less<>> attributes;
+  std::map<std::string, std::shared_ptr<OnnxBody>, std::less<>> bodies;
   std::vector<ValueId> inputs;  // kAbsent where empty
   int outputs = 1;              // number of outputs the node names
 };
@@ -42,6 +59,9 @@ public:
   std::string stringAttr(std::string_view name, std::string otherwise);
   std::vector<int64_t> intsAttr(std::string_view name, std::vector<int64_t> otherwise);
   std::vector<double> floatsAttr(std::string_view name, std::vector<double> otherwise);
+  std::vector<std::string> stringsAttr(std::string_view name, std::vector<std::string> otherwise);
+  /// The graph attribute; null, and an error, where there is none.
+  OnnxBody *body(std::string_view name);
   bool hasAttr(std::string_view name) const { return n.attributes.contains(name); }
 
   bool has(int input) const { return size_t(input) < n.inputs.size() && n.inputs[size_t(input)] != kAbsent; }
@@ -54,6 +74,14 @@ public:
   std::vector<int64_t> constants(int input);
 
   ValueId append(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs);  // one output
+  std::vector<ValueId> appendAll(const OpDef &op, Attrs attrs, std::vector<ValueId> inputs, size_t results,
+                                 std::vector<Graph> regions = {});
+  /// What a Result holds; its error is recorded.
+  template <class T> T taken(Result<T> r) {
+    if (r) return *std::move(r);
+    if (!problem) problem = r.error();
+    return T{};
+  }
   ValueId scalar(DType dtype, double value);                                  // a rank-0 constant
   ValueId constant(DType dtype, std::vector<int64_t> shape, const std::vector<double> &values);
   Dim derive(const loop::Expr &size);

@@ -34,6 +34,12 @@ enum class Coding : uint8_t {
   Decodes,  // (codes, scale, zero?): the real numbers that codes stand for
 };
 
+/// Nodes that run regions. The regions' inputs are the last operands; their results are the node's.
+enum class Control : uint8_t {
+  None,
+  If,  // operand 0 chooses: region 0 where it is true, region 1 where it is false
+};
+
 /// Where a value lives inside somebody's memory: element (i, ...) at offset + sum i*strides.
 struct View {
   std::vector<loop::Expr> strides;
@@ -69,18 +75,30 @@ struct OpView {
 struct IntegerContext;
 struct IntegerValue;
 
+/// What `loops` sees: one buffer per operand (null where absent) and per result.
+struct LoopsView {
+  const Attrs &attrs;
+  std::vector<TensorType> inTypes, outTypes;
+  std::vector<loop::Buffer> in, out;
+};
+
+/// An operator's meaning stands in `compute` or in `loops`.
 struct OpDef {
   std::string_view name;      // its spelling in text: "conv"
   std::string_view summary;   // docs/operators.md is generated from the table
   std::string_view operands;  // "x, w, bias?"; "x..." for any number
   OpClass cls = OpClass::Opaque;
   LayoutRule layout = LayoutRule::FollowInput;
+  Control control = Control::None;
   Attrs prototype;            // an attribute struct with default values
 
   /// Output types, or what is wrong with operands and attributes.
   Result<std::vector<TensorType>> (*infer)(InferContext &) = nullptr;
-  /// The operator's meaning, index by index. Absent only for `fused`, whose region is its meaning.
+  /// The meaning index by index, of operators with one result.
   loop::Compute (*compute)(const OpView &) = nullptr;
+  /// The meaning as statements: for sorts, recurrences and results whose size depends on data. Every
+  /// element of every result is written before it is read; loops may be parallel or vectorized.
+  loop::Stmt (*loops)(const LoopsView &) = nullptr;
   /// Where the output lives if it is a view of input 0's memory; nothing where it must be copied.
   std::optional<View> (*outputView)(const OpView &, const View &input) = nullptr;
   /// Where input i lives if the output's memory is given: the inverse of a bijective view, or a part

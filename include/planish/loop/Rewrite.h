@@ -31,6 +31,9 @@ std::vector<Var> sizeVars(const BufferNode &b);
 /// Those of a function's parameters that no scalar is and a let of the body binds: a host function
 /// computes sizes of the buffers it is given.
 std::vector<Var> laterSizes(const Function &f);
+/// The variables that a function mentions, in its parameters' sizes and its body, and does not bind: what
+/// its scalars must be.
+std::vector<Var> freeVariables(const Function &f);
 /// Structural equality; variables and buffers by address.
 bool equal(const Expr &a, const Expr &b);
 /// Structural equality of functions up to the names and addresses of variables and buffers that

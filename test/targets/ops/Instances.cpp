@@ -293,12 +293,121 @@ Proposal reverseSequence(Random &r, const graph::OpDef &) {
   return {{{anyType(r), shape}, {anyIndexType(r), {shape[size_t(batch)]}, {0, shape[size_t(axis)] + 1}}},
           {{"axis", axis}, {"batch", batch}}};
 }
-Proposal pick(Random &r, const graph::OpDef &) {
+Proposal topK(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 1, 3);
   int64_t axis = anyAxis(r, shape), size = shape[size_t(axis)];
-  return {{{anyType(r), shape}, {DType::i64, shape, {0, size}}},
-          {{"axis", axis}, {"count", 1 + r.below(size)}}};
+  return {{{anyType(r), shape}}, {{"axis", axis}, {"count", Ints{r.below(size + 1)}}}};
 }
+Proposal scatterNd(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4), indices = anyShape(r, 0, 2);
+  int64_t depth = r.below(int64_t(shape.size()) + 1);
+  Ints updates = chained(indices, Ints(shape.begin() + depth, shape.end()));
+  DType type = anyType(r);
+  return {{{type, shape}, {anyIndexType(r), chained(indices, {depth}), {-3, 4}}, {type, updates}}, {}};
+}
+Proposal fold(Random &r, const graph::OpDef &) {
+  size_t spatial = size_t(r.pick({1, 2, 2}));
+  auto of = [&](std::initializer_list<int64_t> choices) {
+    return repeated(spatial, [&] { return r.pick(choices); });
+  };
+  Ints image = of({4, 5, 7}), window = of({1, 2, 3}), strides = of({1, 2}), dilations = of({1, 1, 2});
+  Ints begin = of({0, 0, 1}), end = of({0, 0, 1});
+  int64_t area = 1, count = 1;
+  for (size_t d = 0; d < spatial; ++d) {
+    area *= window[d];
+    count *=
+        std::max<int64_t>(0, image[d] + begin[d] + end[d] - dilations[d] * (window[d] - 1) - 1) / strides[d] +
+        1;
+  }
+  return {{{anyType(r), {r.pick({1, 2}), r.pick({1, 3}) * area, count}}},
+          {{"image", image},
+           {"window", window},
+           {"strides", strides},
+           {"dilations", dilations},
+           {"pads_begin", begin},
+           {"pads_end", end}}};
+}
+Proposal anyValues(Random &r, const graph::OpDef &) { return {{{anyType(r), anyShape(r, 1, 3)}}, {}}; }
+Proposal matrix(Random &r, const graph::OpDef &) { return {{{anyType(r), anyShape(r, 2, 2)}}, {}}; }
+Proposal squares(Random &r, const graph::OpDef &) {
+  int64_t n = anySize(r);
+  return {{{DType::f32, chained(anyShape(r, 0, 2), {n, n})}}, {}};
+}
+Proposal nms(Random &r, const graph::OpDef &) {
+  int64_t batch = r.pick({1, 2}), boxes = r.pick({1, 5, 17, 40}), classes = r.pick({1, 3});
+  return {{{DType::f32, {batch, boxes, 4}},
+           {DType::f32, {batch, classes, boxes}},
+           {DType::i64, {1}, {-1, 50}},
+           {DType::f32, {1}},
+           {DType::f32, {}}},
+          {}};
+}
+Proposal extend(Random &r, const graph::OpDef &) {
+  Ints shape = anyShape(r, 1, 4), to = shape;
+  for (int64_t &d : to) d += r.pick({0, 0, 1, 5});
+  return {{{anyType(r), shape}}, {{"shape", to}}};
+}
+Proposal roiAlign(Random &r, const graph::OpDef &) {
+  int64_t batch = r.pick({1, 2}), n = r.pick({1, 3});
+  return {{{DType::f32, {batch, r.pick({1, 5, 16, 19}), anySize(r), anySize(r)}},
+           {DType::f32, {n, 4}},
+           {anyIndexType(r), {n}, {0, batch}}},
+          {{"size", Ints{r.pick({1, 2, 7}), r.pick({1, 2, 3})}},
+           {"scale", r.pick({1, 2}) * 0.5},
+           {"samples", r.below(3)}}};
+}
+Proposal deformConv(Random &r, const graph::OpDef &) {
+  int64_t group = r.pick({1, 2}), offsets = r.pick({1, 2}), in = 2 * r.pick({1, 2}), out = 2 * r.pick({1, 3});
+  int64_t kh = r.pick({1, 2}), kw = r.pick({1, 3}), h = kh + r.below(4), w = kw + r.below(4),
+          n = r.pick({1, 2});
+  int64_t taps = offsets * kh * kw, oh = h - kh + 1, ow = w - kw + 1;
+  return {{{DType::f32, {n, in, h, w}},
+           {DType::f32, {out, in / group, kh, kw}},
+           {DType::f32, {n, 2 * taps, oh, ow}},
+           {DType::f32, {out}},
+           {DType::f32, {n, taps, oh, ow}}},
+          {{"strides", Ints{1, 1}},
+           {"dilations", Ints{1, 1}},
+           {"pads_begin", Ints{0, 0}},
+           {"pads_end", Ints{0, 0}},
+           {"group", group},
+           {"offset_group", offsets}}};
+}
+Proposal affineGrid(Random &r, const graph::OpDef &) {
+  int64_t spatial = r.pick({2, 3});
+  return {{{DType::f32, {r.pick({1, 2}), spatial, spatial + 1}}},
+          {{"size", repeated(size_t(spatial), [&] { return anySize(r); })}}};
+}
+Proposal windowFind(Random &r, const graph::OpDef &op) {
+  Proposal p = pool(r, op);
+  p.operands.push_back(p.operands[0]);  // a window of one element makes the sizes agree
+  p.fields["window"] = p.fields["strides"] = p.fields["dilations"] = Ints(p.operands[0].shape.size() - 2, 1);
+  p.fields["pads_begin"] = p.fields["pads_end"] = Ints(p.operands[0].shape.size() - 2, 0);
+  if (r.chance(70)) {
+    for (size_t d = 2; d < p.operands[0].shape.size(); ++d) ++p.operands[0].shape[d];
+    p.fields["window"] = Ints(p.operands[0].shape.size() - 2, 2);
+  }
+  return p;
+}
+Proposal recurrent(Random &r, int64_t gates, bool isLstm, bool isGru) {
+  int64_t directions = r.pick({1, 2}), time = r.pick({1, 2, 5}), batch = r.pick({1, 1, 3}),
+          hidden = r.pick({1, 5, 16, 33});
+  Ints state{directions, batch, hidden};
+  Proposal p{{{DType::f32, {time, batch, directions * gates * hidden}},
+              {DType::f32, {directions, hidden, gates * hidden}},
+              {DType::f32, state}},
+             {{"clip", r.pick({0, 0, 1}) * 0.5},
+              {"alpha", std::vector<double>{0.25, 0.5, 1}},
+              {"beta", std::vector<double>{0.5, 0.25, 1}}}};
+  if (isLstm)
+    p.operands.push_back({DType::f32, state}), p.operands.push_back({DType::f32, {directions, 3 * hidden}});
+  if (isGru) p.operands.push_back({DType::f32, {directions, hidden}});
+  if (r.chance(50)) p.operands.push_back({anyIndexType(r), {batch}, {0, time + 1}});
+  return p;
+}
+Proposal lstm(Random &r, const graph::OpDef &) { return recurrent(r, 4, true, false); }
+Proposal gru(Random &r, const graph::OpDef &) { return recurrent(r, 3, false, true); }
+Proposal rnn(Random &r, const graph::OpDef &) { return recurrent(r, 1, false, false); }
 
 DType anyCode(Random &r) { return r.chance(50) ? DType::u8 : DType::i8; }
 Proposal quantize(Random &r, const graph::OpDef &) {
@@ -355,8 +464,21 @@ const std::map<std::string_view, Generator> kGenerators{
     {"resize", resize},
     {"grid_sample", gridSample},
     {"reverse_sequence", reverseSequence},
-    {"rank", alongAxis},
-    {"pick", pick},
+    {"top_k", topK},
+    {"nonzero", anyValues},
+    {"unique", matrix},
+    {"non_max_suppression", nms},
+    {"scatter_nd", scatterNd},
+    {"fold", fold},
+    {"extend", extend},
+    {"roi_align", roiAlign},
+    {"affine_grid", affineGrid},
+    {"deform_conv", deformConv},
+    {"window_find", windowFind},
+    {"det", squares},
+    {"lstm", lstm},
+    {"gru", gru},
+    {"rnn", rnn},
     {"shape", shapeOf},
     {"range", range},
     {"quantize", quantize},

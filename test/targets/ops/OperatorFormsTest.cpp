@@ -58,8 +58,9 @@ Buffer anyBuffer(const std::string &name, const TensorType &type, Random &r) {
 struct Case {
   uint64_t seed;
   Instance instance;
-  loop::Compute compute;
-  Function definition;
+  loop::Compute compute; // of an operator that is defined index by index
+  Function plain; // the definition, math functions as they are
+  Function definition; // the definition as code runs it
   std::vector<int64_t> scalars;
   std::vector<Bounds> bounds; // by parameter
 
@@ -74,7 +75,7 @@ std::optional<Case> caseOf(const graph::OpDef &op, uint64_t seed) {
   Random r(seed);
   auto made = randomInstance(op, r);
   if (!made) return std::nullopt;
-  Case c{seed, std::move(*made), {}, {}, {}, {}};
+  Case c{seed, std::move(*made), {}, {}, {}, {}, {}};
   const graph::Graph &g = c.instance.graph;
   const graph::Node &node = g.nodes()[0];
   std::vector<Buffer> in;
@@ -82,8 +83,12 @@ std::optional<Case> caseOf(const graph::OpDef &op, uint64_t seed) {
   // Weights are constants as often as not: kernels then read them packed.
   if (op.cls == graph::OpClass::Contraction && r.chance(50))
     in[1] = loop::buffer(in[1]->name, in[1]->dtype, in[1]->shape, {}, loop::Scope::Constant);
-  c.compute = graph::computeOf(node, g, in, anyBuffer("out", g.type(node.outputs[0]), r));
-  c.definition = loop::legalize(loop::definition(c.compute));
+  std::vector<Buffer> out;
+  for (graph::ValueId v : node.outputs)
+    out.push_back(anyBuffer("out" + std::to_string(out.size()), g.type(v), r));
+  if (op.compute) c.compute = graph::computeOf(node, g, in, out[0]);
+  c.plain = op.compute ? loop::definition(c.compute) : graph::loopsOf(node, g, in, out);
+  c.definition = loop::legalize(c.plain);
   c.definition.name = std::string(op.name) + "_" + std::to_string(seed);
   for (const Var &v : c.definition.scalars) c.scalars.push_back(c.instance.sizes.at(v));
   for (const Buffer &b : c.definition.params) {
@@ -97,13 +102,15 @@ std::optional<Case> caseOf(const graph::OpDef &op, uint64_t seed) {
 std::vector<Case> allCases() {
   uint64_t first = fromEnvironment("PLANISH_SEED", 1), count = fromEnvironment("PLANISH_CASES", 4);
   std::vector<Case> r;
-  for (const graph::OpDef *op : allOps())
+  for (const graph::OpDef *op : allOps()) {
+    if (op->control != graph::Control::None) continue; // no kernel
     for (uint64_t seed = first; seed < first + count; ++seed) {
       auto c = caseOf(*op, seed);
       EXPECT_TRUE(c) << "operator '" << op->name << "' has no random instance: give it a generator in "
                      << "test/targets/ops/Instances.cpp (seed " << seed << ")";
       if (c) r.push_back(std::move(*c));
     }
+  }
   return r;
 }
 
@@ -207,7 +214,9 @@ std::string difference(const std::vector<std::byte> &want, const std::vector<std
 /// Runs a scheduled function by the interpreter, which names an access outside a buffer, then as machine
 /// code; what differs from the definition.
 std::string compareScheduled(const Case &c, const Target &target) {
-  schedule::Scheduled made = schedule::schedule(c.compute, target);
+  schedule::Scheduled made;
+  if (c.compute.out) made = schedule::schedule(c.compute, target);
+  else made.lowered.function = c.plain, made.templateName = "loops";
   Function f = loop::legalize(loop::unroll(loop::vectorize(made.lowered.function)), {.fma = target.fma});
   std::string where = std::string(made.templateName) + " for " + target.name + ": ";
   if (Status s = loop::verify(f); !s) return where + s.error().text;
@@ -232,8 +241,11 @@ std::string compareScheduled(const Case &c, const Target &target) {
     } else if (Status s = loop::interpret(f, params, c.scalars); !s) {
       return where + s.error().text;
     }
-    std::string wrong = difference(want.back(), m->contents().back(), c.compute.out->dtype);
-    if (!wrong.empty()) return where + (machine ? "machine code: " : "loops: ") + wrong;
+    Contents got = m->contents();
+    size_t results = c.instance.graph.nodes()[0].outputs.size();
+    for (size_t p = want.size() - results; p < want.size(); ++p)
+      if (std::string wrong = difference(want[p], got[p], c.definition.params[p]->dtype); !wrong.empty())
+        return where + (machine ? "machine code: " : "loops: ") + wrong;
   }
   return "";
 }

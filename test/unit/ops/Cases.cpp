@@ -85,6 +85,8 @@ std::string typeText(DType dtype, const Index &shape) {
 
 } // namespace
 
+Numbers resultOf(DType dtype, Index shape) { return {dtype, std::move(shape), {}}; }
+
 Result<graph::Graph> graphOf(const Case &c) {
   std::string params, operands;
   for (size_t i = 0; i < c.inputs.size(); ++i) {
@@ -92,9 +94,16 @@ Result<graph::Graph> graphOf(const Case &c) {
     params += comma + name + ": " + typeText(c.inputs[i].dtype, c.inputs[i].shape);
     operands += comma + name;
   }
-  std::string attrs = c.attrs.empty() ? "" : " {" + c.attrs + "}";
-  return graph::parse("graph @test(" + params + ") {\n  %y: " + typeText(c.dtype, c.shape) + " = " + c.op +
-                          "(" + operands + ")" + attrs + "\n  return %y\n}\n",
+  std::string attrs = c.attrs.empty() ? "" : " {" + c.attrs + "}", results;
+  size_t position = 0;
+  for (int k = 0; k <= int(c.more.size()); ++k) {
+    bool own = k == c.result;
+    const Numbers *other = own ? nullptr : &c.more[position++];
+    results += (k ? ", %y" : "%y") + std::to_string(k) + ": " +
+               (own ? typeText(c.dtype, c.shape) : typeText(other->dtype, other->shape));
+  }
+  return graph::parse("graph @test(" + params + ") {\n  " + results + " = " + c.op + "(" + operands + ")" +
+                          attrs + "\n  return %y" + std::to_string(c.result) + "\n}\n",
                       allOps());
 }
 

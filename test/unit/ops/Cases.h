@@ -41,7 +41,13 @@ struct Case {
   Index shape;  // of the output
   std::function<double(const Inputs &, const Index &)> reference;
   double tolerance = 1e-5;
+  Inputs more = {};  // types of the results besides, where there are several
+  int result = 0;    // the one that `reference` is about
 };
+/// What a reference says where an element has no meaning.
+inline constexpr double kAnything = 12345678e200;
+/// Results that are no case's business, by their types.
+Numbers resultOf(DType dtype, Index shape);
 std::ostream &operator<<(std::ostream &out, const Case &c);
 
 /// Seeded values in [low, high).
@@ -61,5 +67,7 @@ std::vector<Case> windowCases();
 std::vector<Case> movementCases();
 std::vector<Case> reductionCases();
 std::vector<Case> indexingCases();
+std::vector<Case> selectionCases();
+std::vector<Case> recurrentCases();
 
 } // namespace planish::ops::test

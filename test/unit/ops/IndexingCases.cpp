@@ -110,32 +110,6 @@ Case gridSample() {
             return sum;
           }};
 }
-Case rank(bool largest) {
-  return {"rank",
-          largest ? "axis=1" : "axis=1, largest=false",
-          {numbers(DType::f32, {1, 5}, {3, 1, 3, 2, 9})},
-          DType::i64,
-          {1, 5},
-          [largest](const Inputs &t, const Index &at) {
-            double n = 0, self = t[0].at(at);
-            for (int64_t k = 0; k < 5; ++k) {
-              double other = t[0].at({0, k});
-              n += (largest ? other > self : other < self) || (other == self && k < at[1]);
-            }
-            return n;
-          }};
-}
-Case pick(bool positions) {
-  return {"pick",
-          std::string("axis=1, count=2") + (positions ? ", positions=true" : ""),
-          {numbers(DType::f32, {1, 4}, {3, 1, -5, 9}), numbers(DType::i64, {1, 4}, {1, 2, 3, 0})},
-          positions ? DType::i64 : DType::f32,
-          {1, 2},
-          [positions](const Inputs &, const Index &at) {
-            return positions ? (at[1] ? 0.0 : 3.0) : (at[1] ? 3.0 : 9.0);
-          }};
-}
-
 } // namespace
 
 std::vector<Case> indexingCases() {
@@ -209,10 +183,6 @@ std::vector<Case> indexingCases() {
       scatter("max", [](double a, double b) { return std::max(a, b); }),
       scatter("min", [](double a, double b) { return std::min(a, b); }),
       gridSample(),
-      rank(true),
-      rank(false),
-      pick(true),
-      pick(false),
       halfPixelLinear(),
       alignedCubic(),
       nearest("sizes=[1, 2, 8, 10], scales=[1.0, 1.0, 2.0, 2.0], mode=nearest, coordinates=asymmetric, "

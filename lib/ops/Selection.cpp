@@ -1,0 +1,334 @@
+// Results whose size depends on data: an operator gives as much as there may be and how much there is; a
+// slice of that size follows.
+#include "Rows.h"
+#include "Sorting.h"
+
+#include <algorithm>
+#include <array>
+#include <limits>
+
+namespace planish::ops {
+
+namespace {
+
+using graph::LoopsView;
+
+TensorType countType() { return {DType::i64, {Dim(1)}, {}, {}}; }
+Stmt setCount(const loop::Buffer &b, const Expr &n) { return loop::store(b, {imm(0)}, n); }
+
+/// Every point of a shape, last dimension fastest.
+Stmt overPoints(const Shape &shape, const std::function<Stmt(const Exprs &)> &body) {
+  Exprs at;
+  std::function<Stmt()> over = [&]() -> Stmt {
+    size_t d = at.size();
+    if (d == shape.size()) return body(at);
+    return forEach("i" + std::to_string(d), imm(0), extentOf(shape[d]), shape[d].upper(), [&](const Expr &i) {
+      at.push_back(i);
+      Stmt s = over();
+      at.pop_back();
+      return s;
+    });
+  };
+  return over();
+}
+
+/// The size that a count says: that of `values` along `axis` afterwards.
+ValueId cutTo(Importer &i, ValueId values, int axis, ValueId count) {
+  if (i.error()) return values;
+  int64_t most = i.type(values).shape[size_t(axis)].upper();
+  return firstOf(i, values, axis, i.graph().sizeHeldBy(count, 0, 0, most));
+}
+
+// ---- elements that are not zero ------------------------------------------------------------------
+
+Types inferNonZero(InferContext &c) {
+  PLANISH_TRY(wantRank(c, 0, 1));
+  const Shape &x = c.in(0).shape;
+  PLANISH_TRY(oneOutput({DType::i64, x, {}, {}}));
+  PLANISH_ASSIGN(Dim all, c.derive(product(x)));
+  PLANISH_ASSIGN(std::vector<TensorType> r, oneOutput({DType::i64, {Dim(int64_t(x.size())), all}, {}, {}}));
+  r.push_back(countType());
+  return r;
+}
+Stmt loopsNonZero(const LoopsView &v) {
+  Cell count("count");
+  Stmt all = overPoints(v.inTypes[0].shape, [&](const Exprs &at) {
+    Expr x = load(v.in[0], at);
+    std::vector<Stmt> r;
+    for (size_t d = 0; d < at.size(); ++d)
+      r.push_back(loop::store(v.out[0], {imm(int64_t(d)), count.get()}, at[d]));
+    r.push_back(count.add(1));
+    return loop::ifThen(notEqual(x, number(0, x->type.dtype)), loop::block(std::move(r)));
+  });
+  return count.around({count.set(imm(0)), all, setCount(v.out[1], count.get())});
+}
+const OpDef kNonZero = {.name = "nonzero",
+                        .summary =
+                            "indices of the elements that are not zero, one row per dimension, and how "
+                            "many they are; columns beyond have no meaning",
+                        .operands = "x",
+                        .layout = LayoutRule::RowMajor,
+                        .infer = inferNonZero,
+                        .loops = loopsNonZero};
+
+ValueId nonZero(Importer &i, ValueId x) {
+  if (i.type(x).rank() == 0) x = reshaped(i, x, {Dim(1)});
+  std::vector<ValueId> r = i.appendAll(kNonZero, {}, {x}, 2);
+  return cutTo(i, r[0], 1, r[1]);
+}
+std::vector<ValueId> importNonZero(Importer &i) { return one(nonZero(i, i.in(0))); }
+
+/// The elements (or slices along an axis) whose condition holds.
+std::vector<ValueId> importCompress(Importer &i) {
+  ValueId x = i.in(0), condition = i.in(1);
+  if (i.error()) return one(x);
+  int axis = 0;
+  if (i.hasAttr("axis")) axis = i.axis(i.intAttr("axis", 0), i.type(x).rank());
+  else x = reshaped(i, x, {dimOf(i, product(i.type(x).shape))});
+  if (i.error() || i.type(condition).rank() != 1) {
+    i.fail("the condition is " + textOf(i.type(condition)) + ", expected rank 1");
+    return one(x);
+  }
+  const Dim &size = i.type(x).shape[size_t(axis)], &given = i.type(condition).shape[0];
+  if (given.upper() > size.lower())
+    condition = firstOf(i, condition, 0, dimOf(i, min(extentOf(size), extentOf(given))));
+  ValueId where = nonZero(i, condition);
+  if (i.error()) return one(x);
+  return one(i.append(kGather, AxisAttrs{axis}, {x, reshaped(i, where, {i.type(where).shape[1]})}));
+}
+
+// ---- distinct elements ---------------------------------------------------------------------------
+
+struct UniqueAttrs {
+  bool sorted = true;
+  void visit(FieldVisitor &v) { v.field("sorted", sorted); }
+};
+/// x is [n, m]: n rows that are compared element by element.
+Types inferUnique(InferContext &c) {
+  PLANISH_TRY(wantRank(c, 0, 2, 2));
+  std::vector<TensorType> r(3, {DType::i64, {c.in(0).shape[0]}, {}, {}});
+  r.push_back(countType());
+  return r;
+}
+/// Every row is compared with the distinct ones so far: quadratic.
+Stmt loopsUnique(const LoopsView &v) {
+  bool sorted = v.attrs.as<UniqueAttrs>().sorted;
+  const Shape &shape = v.inTypes[0].shape;
+  int64_t most = shape[0].upper();
+  const loop::Buffer &first = v.out[0], &inverse = v.out[1], &counts = v.out[2];
+  Cell known("known"), place("place"), equal("equal"), order("order");
+  auto at = [](const loop::Buffer &b, const Expr &i) { return load(b, {i}); };
+  // order: 0 while rows agree, else which one is smaller.
+  auto compare = [&](const Expr &a, const Expr &b) {
+    return loop::block(
+        {order.set(imm(0)), forEach("e", imm(0), extentOf(shape[1]), shape[1].upper(), [&](const Expr &e) {
+           Expr x = load(v.in[0], {a, e}), y = load(v.in[0], {b, e});
+           Expr step = select(lessThan(x, y), imm(-1), select(binary(BinaryOp::Eq, x, y), imm(0), imm(1)));
+           return loop::ifThen(binary(BinaryOp::Eq, order.get(), imm(0)), order.set(step));
+         })});
+  };
+  auto insert = [&](const Expr &row) {
+    Stmt shift = forEach("q", imm(0), known.get() - place.get(), most, [&](const Expr &q) {
+      Expr to = known.get() - q;
+      return loop::block(
+          {loop::store(first, {to}, at(first, to - 1)), loop::store(counts, {to}, at(counts, to - 1))});
+    });
+    Stmt renumber = forEach("q", imm(0), row, most, [&](const Expr &q) {
+      return loop::ifThen(lessEqual(place.get(), at(inverse, q)),
+                          loop::store(inverse, {q}, at(inverse, q) + 1));
+    });
+    return loop::block({shift, renumber, loop::store(first, {place.get()}, row),
+                        loop::store(counts, {place.get()}, imm(1)), known.add(1)});
+  };
+  Stmt rows = forEach("row", imm(0), extentOf(shape[0]), most, [&](const Expr &row) {
+    Stmt search = forEach("q", imm(0), known.get(), most, [&](const Expr &q) {
+      return loop::block(
+          {compare(row, at(first, q)), loop::ifThen(binary(BinaryOp::Eq, order.get(), imm(0)), equal.set(q)),
+           sorted ? loop::ifThen(lessThan(imm(0), order.get()), place.set(q + 1)) : loop::block({})});
+    });
+    return loop::block(
+        {place.set(sorted ? imm(0) : known.get()), equal.set(imm(-1)), search,
+         loop::ifThen(lessThan(equal.get(), imm(0)), insert(row)),
+         loop::ifThen(lessEqual(imm(0), equal.get()),
+                      loop::block({place.set(equal.get()),
+                                   loop::store(counts, {place.get()}, at(counts, place.get()) + 1)})),
+         loop::store(inverse, {row}, place.get())});
+  });
+  return known.around({place.around(
+      {equal.around({order.around({known.set(imm(0)), rows, setCount(v.out[3], known.get())})})})});
+}
+const OpDef kUnique = {.name = "unique",
+                       .summary =
+                           "the distinct rows of a matrix: where each first stands, which one every row "
+                           "is, how often each occurs, and how many they are",
+                       .operands = "x",
+                       .layout = LayoutRule::RowMajor,
+                       .prototype = UniqueAttrs{},
+                       .infer = inferUnique,
+                       .loops = loopsUnique};
+
+std::vector<ValueId> importUnique(Importer &i) {
+  ValueId x = i.in(0), rows = x;
+  std::vector<ValueId> r(4, x);
+  if (i.error()) return r;
+  int axis = 0, rank = i.type(x).rank();
+  if (i.hasAttr("axis")) {
+    axis = i.axis(i.intAttr("axis", 0), rank);
+    Ints front{axis};
+    for (int d = 0; d < rank; ++d)
+      if (d != axis) front.push_back(d);
+    rows = transposed(i, x, front);
+    if (i.error()) return r;
+    const Shape &shape = i.type(rows).shape;
+    rows = reshaped(i, rows, {shape[0], dimOf(i, product(shape, 1, rank))});
+  } else {
+    x = reshaped(i, x, {dimOf(i, product(i.type(x).shape))});
+    if (i.error()) return r;
+    rows = reshaped(i, x, {i.type(x).shape[0], Dim(1)});
+  }
+  std::vector<ValueId> made = i.appendAll(kUnique, UniqueAttrs{i.intAttr("sorted", 1) != 0}, {rows}, 4);
+  r[1] = cutTo(i, made[0], 0, made[3]);
+  r[2] = made[1];
+  r[3] = cutTo(i, made[2], 0, made[3]);
+  if (!i.error()) r[0] = i.append(kGather, AxisAttrs{axis}, {x, r[1]});
+  return r;
+}
+
+// ---- non-maximum suppression ---------------------------------------------------------------------
+
+struct NmsAttrs {
+  bool centers = false;  // boxes are x, y, width, height, not two corners y, x, y, x
+  void visit(FieldVisitor &v) { v.field("centers", centers); }
+};
+/// boxes [batch, n, 4], scores [batch, classes, n]; most (i64), overlap and score thresholds (f32) of one
+/// element each. Results: [most there may be, 3] of batch, class, box; their number; working memory.
+Types inferNms(InferContext &c) {
+  for (int k : {0, 1, 3, 4}) PLANISH_TRY(wantType(c, k, kFloats));
+  PLANISH_TRY(wantType(c, 2, bit(DType::i64)));
+  PLANISH_TRY(wantRank(c, 0, 3, 3));
+  PLANISH_TRY(wantRank(c, 1, 3, 3));
+  const Shape &boxes = c.in(0).shape, &scores = c.in(1).shape;
+  if (boxes[2] != Dim(4)) return badInput("the boxes are " + textOf(c.in(0)) + ", expected [batch, n, 4]");
+  PLANISH_TRY(sameDim(c, boxes[0], scores[0]));
+  PLANISH_TRY(sameDim(c, boxes[1], scores[2]));
+  for (int k : {2, 3, 4})
+    if (graph::elementCount(c.in(k).shape) != 1)
+      return badInput("operand " + std::to_string(k) + " is " + textOf(c.in(k)) + ", expected one number");
+  Expr each = extentOf(boxes[1]);
+  if (auto known = c.elements(2)) each = min(each, max(cast(DType::i64, (*known)[0]), imm(0)));
+  PLANISH_TRY(oneOutput({DType::i64, {scores[0], scores[1], boxes[1]}, {}, {}}));
+  PLANISH_ASSIGN(Dim most, c.derive(extentOf(scores[0]) * extentOf(scores[1]) * each));
+  PLANISH_ASSIGN(std::vector<TensorType> r, oneOutput({DType::i64, {most, Dim(3)}, {}, {}}));
+  r.push_back(countType());
+  r.push_back({DType::i64, {boxes[1]}, {}, {}});           // candidates in order
+  r.push_back({DType::f32, {boxes[1], Dim(5)}, {}, {}});   // the boxes kept: two corners, area
+  return r;
+}
+
+/// The ranges of a box along both axes.
+std::array<Expr, 4> cornersOf(const NmsAttrs &a, const std::function<Expr(int64_t)> &at) {
+  if (a.centers) {
+    Expr halfWidth = at(2) * loop::fimm(0.5), halfHeight = at(3) * loop::fimm(0.5);
+    return {at(1) - halfHeight, at(0) - halfWidth, at(1) + halfHeight, at(0) + halfWidth};
+  }
+  return {min(at(0), at(2)), min(at(1), at(3)), max(at(0), at(2)), max(at(1), at(3))};
+}
+
+Stmt loopsNms(const LoopsView &v) {
+  const NmsAttrs &a = v.attrs.as<NmsAttrs>();
+  const Shape &boxes = v.inTypes[0].shape, &scores = v.inTypes[1].shape;
+  const loop::Buffer &order = v.out[2], &kept = v.out[3];
+  int64_t most = boxes[1].upper();
+  auto only = [&](size_t k) { return load(v.in[k], Exprs(v.inTypes[k].shape.size(), imm(0))); };
+  Cell total("total"), candidates("candidates"), selected("selected"), next("next"), other("other"),
+      overlaps("overlaps");
+  Expr limit = min(max(only(2), imm(0)), extentOf(boxes[1]));
+
+  auto suppression = [&](const Expr &batch, const Expr &cls) {
+    auto score = [&](const Expr &box) { return load(v.in[1], {batch, cls, box}); };
+    Positions p{.get = [&](const Expr &i) { return load(order, {i}); },
+                .set = [&](const Expr &i, const Expr &e) { return loop::store(order, {i}, e); },
+                .before =
+                    [&](const Expr &i, const Expr &j) {
+                      Expr earlier = conjunction(binary(BinaryOp::Eq, score(i), score(j)), lessThan(i, j));
+                      return binary(BinaryOp::Or, lessThan(score(j), score(i)), earlier);
+                    }};
+    Stmt sort = sortedSelection(
+        p, extentOf(boxes[1]), most, extentOf(boxes[1]), most,
+        [&](const Expr &i) { return lessThan(only(4), score(i)); }, &candidates);
+    // The candidate's corners and area stand behind the boxes kept so far.
+    auto mine = [&](int64_t k) { return load(kept, {selected.get(), imm(k)}); };
+    auto theirs = [&](int64_t k) { return load(kept, {other.get(), imm(k)}); };
+    std::array<Expr, 4> corners =
+        cornersOf(a, [&](int64_t k) { return load(v.in[0], {batch, load(order, {next.get()}), imm(k)}); });
+    std::vector<Stmt> place;
+    for (int64_t k = 0; k < 4; ++k)
+      place.push_back(loop::store(kept, {selected.get(), imm(k)}, corners[size_t(k)]));
+    place.push_back(loop::store(kept, {selected.get(), imm(4)}, (mine(2) - mine(0)) * (mine(3) - mine(1))));
+    Expr height = min(mine(2), theirs(2)) - max(mine(0), theirs(0));
+    Expr width = min(mine(3), theirs(3)) - max(mine(1), theirs(1));
+    Expr zero = loop::fimm(0), common = height * width, all = mine(4) + theirs(4) - common;
+    Expr meets = conjunction(lessThan(zero, height), lessThan(zero, width));
+    Expr real = conjunction(lessThan(zero, mine(4)), lessThan(zero, theirs(4)));
+    Expr above = lessThan(only(3), binary(BinaryOp::Div, common, all));
+    Stmt compare = loop::block(
+        {loop::ifThen(conjunction(meets, real), loop::ifThen(above, overlaps.set(imm(1)))), other.add(1)});
+    Stmt search = whileTrue(
+        conjunction(lessThan(other.get(), selected.get()), binary(BinaryOp::Eq, overlaps.get(), imm(0))),
+        compare);
+    Expr row = total.get() + selected.get();
+    Stmt keep =
+        loop::block({loop::store(v.out[0], {row, imm(0)}, batch), loop::store(v.out[0], {row, imm(1)}, cls),
+                     loop::store(v.out[0], {row, imm(2)}, load(order, {next.get()})), selected.add(1)});
+    Stmt consider =
+        loop::block({loop::block(std::move(place)), other.set(imm(0)), overlaps.set(imm(0)), search,
+                     loop::ifThen(binary(BinaryOp::Eq, overlaps.get(), imm(0)), keep), next.add(1)});
+    Stmt choose = whileTrue(
+        conjunction(lessThan(next.get(), candidates.get()), lessThan(selected.get(), limit)), consider);
+    return loop::block(
+        {sort, selected.set(imm(0)), next.set(imm(0)), choose, total.set(total.get() + selected.get())});
+  };
+  Stmt all = forEach("b", imm(0), extentOf(scores[0]), scores[0].upper(), [&](const Expr &batch) {
+    return forEach("c", imm(0), extentOf(scores[1]), scores[1].upper(),
+                   [&](const Expr &cls) { return suppression(batch, cls); });
+  });
+  Stmt body = loop::block({total.set(imm(0)), all, setCount(v.out[1], total.get())});
+  for (const Cell *cell : {&total, &candidates, &selected, &next, &other, &overlaps})
+    body = cell->around({body});
+  return body;
+}
+const OpDef kNms = {.name = "non_max_suppression",
+                    .summary =
+                        "per batch and class the boxes of falling score that overlap none kept before: "
+                        "(batch, class, box), how many; the last two results are working memory",
+                    .operands = "boxes, scores, most, overlap, score",
+                    .layout = LayoutRule::RowMajor,
+                    .prototype = NmsAttrs{},
+                    .infer = inferNms,
+                    .loops = loopsNms};
+
+std::vector<ValueId> importNms(Importer &i) {
+  int64_t form = i.intAttr("center_point_box", 0);
+  if (form != 0 && form != 1) i.fail("attribute 'center_point_box' is " + std::to_string(form));
+  ValueId boxes = i.in(0), scores = i.in(1);
+  if (i.error()) return one(boxes);
+  auto number = [&](int k, DType type, double otherwise) {
+    return i.has(k) ? convertedTo(i, i.in(k), type) : i.scalar(type, otherwise);
+  };
+  ValueId most = number(2, DType::i64, 0), overlap = number(3, DType::f32, 0);
+  ValueId least = number(4, DType::f32, -std::numeric_limits<double>::infinity());
+  std::vector<ValueId> r = i.appendAll(kNms, NmsAttrs{form == 1}, {boxes, scores, most, overlap, least}, 4);
+  return one(cutTo(i, r[0], 0, r[1]));
+}
+
+} // namespace
+
+Family selectionFamily() {
+  return {{&kNonZero, &kUnique, &kNms},
+          {{"NonZero", 9, importNonZero},
+           {"Compress", 9, importCompress},
+           {"Unique", 11, importUnique},
+           {"NonMaxSuppression", 10, importNms}}};
+}
+
+} // namespace planish::ops
