@@ -145,7 +145,7 @@ Result<codegen::Jit::Kernel> compiled(const lower::ScheduledFunction &made, code
 }
 
 Bench::Code Bench::ready(const lower::ScheduledFunction &made, codegen::Jit::Kernel call) const {
-  Code code{call, 1, {}};
+  Code code{call, 1, {}, std::make_shared<Bytes>(planScratch(made.function).bytes)};
   code.packed.resize(operands.size());
   for (const auto &p : made.packings) {
     auto &to = code.packed[size_t(p.param)];
@@ -179,7 +179,7 @@ double Bench::time(const Code &code) {
     for (int i = 0; i < n; ++i) {
       if (std::byte *p = rotating < 0 ? nullptr : weights.next(constantBytes))
         args[size_t(rotating)] = p + firstByte;
-      code.call(args.data(), scalars.data(), 0, code.tasks);
+      code.call(args.data(), scalars.data(), code.scratch->data(), 0, code.tasks);
     }
     return (now() - begin) / n;
   };
@@ -194,7 +194,7 @@ std::vector<std::byte> Bench::run(const Code &code) {
   const Bytes &out = operands.back().memory;
   std::ranges::copy(output, out.data());
   std::vector<void *> args = arguments(code);
-  code.call(args.data(), scalars.data(), 0, code.tasks);
+  code.call(args.data(), scalars.data(), code.scratch->data(), 0, code.tasks);
   return {out.data(), out.data() + out.size()};
 }
 

@@ -54,6 +54,8 @@ public:
     codegen::Jit::Kernel call = nullptr;
     int64_t tasks = 1;
     std::vector<std::shared_ptr<Bytes>> packed; // by parameter; null: as it is
+    std::shared_ptr<Bytes> scratch;
+    std::shared_ptr<Bytes> scratch;
   };
   Code ready(const lower::ScheduledFunction &made, codegen::Jit::Kernel call) const;
 
