@@ -144,7 +144,7 @@ TEST(KernelSearch, FindsTheBestAndNeverAWrongOne) {
     const Candidates &n = search.candidates();
     EXPECT_EQ(n.timed() + n.wrong + n.duplicates, 4 * 7 * 2 - 1);
     EXPECT_EQ(n.wrong, 13);
-    EXPECT_EQ(n.duplicates, 3);
+    EXPECT_EQ(n.duplicates, 4);
     EXPECT_EQ(search.complaint().find("a=8"), 0u) << search.complaint();
   }
 }
