@@ -103,7 +103,7 @@ def run_case(case, options, engines, folder):
 
 
 def merged(path, result):
-    """`result` with the networks of the file that it does not have."""
+    """`result` with the networks of the file that it does not have, in the order of models.NAMES."""
     if path.exists():
         done = {model["name"] for model in result["models"]}
         result["models"] += [model for model in json.loads(path.read_text())["models"] if model["name"] not in done]
@@ -133,10 +133,10 @@ def main():
                 print(f"{name}: skipped, {reason}", flush=True)
                 continue
             result["models"].append(run_case(case, options, engines, pathlib.Path(folder)))
-    if options.json:
-        result = merged(options.json, result)
-        options.json.parent.mkdir(parents=True, exist_ok=True)
-        options.json.write_text(json.dumps(result, indent=1) + "\n")
+            if options.json:  # after each network: a run of an hour may be ended
+                result = merged(options.json, result)
+                options.json.parent.mkdir(parents=True, exist_ok=True)
+                options.json.write_text(json.dumps(result, indent=1) + "\n")
     for text in summary.closing(result):
         print(text)
     return 0

@@ -37,6 +37,63 @@ bool isFoldable(const Graph &g, const Node &node) {
   return points && *points <= kMaxPoints;
 }
 
+/// The numbers of a list of expressions; nothing where one is not constant.
+std::optional<std::vector<int64_t>> numbersOf(const std::vector<loop::Expr> &exprs) {
+  std::vector<int64_t> numbers;
+  for (const loop::Expr &e : exprs) {
+    auto number = loop::constantOf(e);
+    if (!number) return std::nullopt;
+    numbers.push_back(*number);
+  }
+  return numbers;
+}
+
+/// The elements that strides over a shape lead to, in logical order.
+graph::Bytes gathered(const std::vector<std::byte> &from, const std::vector<int64_t> &shape,
+                      const std::vector<int64_t> &strides, int64_t offset, size_t elementBytes,
+                      int64_t count) {
+  std::vector<std::byte> bytes(size_t(count) * elementBytes);
+  std::vector<int64_t> index(shape.size());
+  const size_t inner = shape.size() - 1;
+  std::byte *to = bytes.data();
+  for (int64_t row = 0; row < count; row += shape[inner]) {
+    for (int64_t i = 0, at = offset; i < shape[inner]; ++i, at += strides[inner], to += elementBytes)
+      std::copy_n(from.data() + size_t(at) * elementBytes, elementBytes, to);
+    for (size_t d = inner; d-- > 0;) {
+      offset += strides[d];
+      if (++index[d] < shape[d]) break;
+      offset -= strides[d] * shape[d];
+      index[d] = 0;
+    }
+  }
+  return std::make_shared<const std::vector<std::byte>>(std::move(bytes));
+}
+
+/// The bytes of a node that only says where the elements of its constant operand lie, such as a
+/// transposition: weights of any size are moved here once instead of in every run.
+graph::Bytes movedBytes(const Graph &g, const Node &node) {
+  auto isConstant = [&](ValueId v) { return v == kAbsent || g[v].isConstant(); };
+  if (!node.op->outputView || node.outputs.size() != 1 || node.inputs.empty() || node.inputs[0] == kAbsent ||
+      !std::ranges::all_of(node.inputs, isConstant))
+    return nullptr;
+  const graph::Value &operand = g[node.inputs[0]];
+  TensorType from = operand.type, to = g.type(node.outputs[0]);
+  from.layout.clear();  // the bytes of a constant are in logical order
+  auto count = graph::elementCount(to.shape), given = graph::elementCount(from.shape);
+  if (from.dtype != to.dtype || !count || !given || *count == 0 || *count > *given) return nullptr;
+  auto view = node.op->outputView(opView(g, node), graph::denseView(from));
+  if (!view) return nullptr;
+  auto strides = numbersOf(view->strides), offset = numbersOf({view->offset});
+  if (!strides || !offset) return nullptr;
+  std::vector<int64_t> shape;
+  for (const Dim &dim : to.shape) shape.push_back(dim.upper());
+  if (shape.empty()) {
+    shape.push_back(1);
+    strides->push_back(1);
+  }
+  return gathered(*operand.data, shape, *strides, offset->front(), size_t(byteSize(to.dtype)), *count);
+}
+
 /// The bytes of a node's result, computed alone.
 Result<graph::Bytes> evaluated(const Graph &g, const Node &node) {
   Graph alone;
@@ -91,6 +148,7 @@ Result<Graph> foldConstants(const Graph &g) {
     if (isOutput[result.index]) continue;
     const Node &copied = r.graph()[*r.graph()[made].def];
     graph::Bytes bytes = node.outputs.size() == 1 ? knownBytes(r.graph(), made) : nullptr;
+    if (!bytes) bytes = movedBytes(r.graph(), copied);
     if (!bytes && isFoldable(r.graph(), copied)) {
       auto computed = evaluated(r.graph(), copied);
       if (!computed) return computed.error();

@@ -54,6 +54,22 @@ TEST(FoldConstants, ComputesWhatIsConstant) {
   EXPECT_EQ(r[r.nodes()[0].inputs[1]].name, "c");
 }
 
+TEST(FoldConstants, MovesConstants) {
+  Graph g = parsed(R"(graph @main(%x: f32[2,3]) {
+    %a = constant f32[3,1,4] [0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 11.0]
+    %b: f32[4,3,1] = transpose(%a) {perm=[2, 0, 1]}
+    %c: f32[2,3,1] = slice(%b) {begin=[3, 0, 0], steps=[-2, 1, 1], size=[2, 3, 1]}
+    %d: f32[1,2,3] = transpose(%c) {perm=[2, 0, 1]}
+    %e: f32[2,3] = reshape(%d) {shape=[2, 3]}
+    %y: f32[2,3] = mul(%x, %e)
+    return %y
+  })");
+  Graph r = passed(foldConstants, g);
+  EXPECT_EQ(opsOf(r), Names{"mul"});
+  auto moved = graph::dataOf<float>(r[r.nodes()[0].inputs[1]]);
+  EXPECT_EQ(std::vector<float>(moved.begin(), moved.end()), (std::vector<float>{3, 7, 11, 1, 5, 9}));
+}
+
 TEST(FoldConstants, LeavesOutputsAndSymbols) {
   Graph g = parsed(R"(graph @main(%x: f32[N]) symbols(N: 1..4 = input 0 dim 0) {
     %a = constant f32[2] [1.0, 2.0]
