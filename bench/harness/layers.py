@@ -23,7 +23,7 @@ def slowest(case, peak, count=3, seconds=0.3):
         launches = json.loads(file.read_text())["launches"]
     total = sum(launch["median_us"] for launch in launches)
     launches.sort(key=lambda launch: -launch["median_us"])
-    return [{"nodes": launch["nodes"], "schedule": launch["schedule"], "us": launch["median_us"],
+    return [{"nodes": ", ".join(launch["nodes"]), "schedule": launch["template"], "us": launch["median_us"],
              "share": launch["median_us"] / total, "gflops": launch["flops"] / launch["median_us"] / 1e3,
              "of_peak": launch["flops"] / launch["median_us"] / 10 / peak if peak else None}
             for launch in launches[:count]]
