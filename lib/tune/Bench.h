@@ -55,7 +55,6 @@ public:
     int64_t tasks = 1;
     std::vector<std::shared_ptr<Bytes>> packed; // by parameter; null: as it is
     std::shared_ptr<Bytes> scratch;
-    std::shared_ptr<Bytes> scratch;
   };
   Code ready(const lower::ScheduledFunction &made, codegen::Jit::Kernel call) const;
 

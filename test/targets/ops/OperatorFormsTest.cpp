@@ -187,7 +187,9 @@ TEST(OperatorForms, CEqualsTheInterpreterBitForBit) {
     ASSERT_TRUE(code) << c.definition.name;
     for (Data data : {Data::Tame, Data::Wild}) {
       auto m = memoryOf(c, data);
-      code(m->pointers.data(), c.scalars.data(), 0, codegen::test::tasksOf(c.definition, c.scalars));
+      planish::test::ScratchMemory scratch(c.definition);
+      code(m->pointers.data(), c.scalars.data(), scratch.data(), 0,
+           codegen::test::tasksOf(c.definition, c.scalars));
       EXPECT_EQ(codegen::test::difference(c.definition, interpreted(c, data), m->contents()), "")
           << (data == Data::Wild ? "wild " : "tame ") << "data\n"
           << c.text();
