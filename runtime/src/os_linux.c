@@ -12,6 +12,7 @@ struct planish_timespec {
 extern int clock_gettime(int clock, struct planish_timespec *time);
 extern void *aligned_alloc(size_t alignment, size_t bytes);
 extern void free(void *memory);
+extern int madvise(void *memory, size_t bytes, int advice);
 extern int getpid(void);
 extern int sched_getaffinity(int process, size_t bytes, void *mask);
 extern int pthread_create(unsigned long *thread, const void *attributes, void *(*body)(void *),
@@ -35,6 +36,8 @@ extern unsigned long getauxval(unsigned long type);
 #define FUTEX_WAIT_PRIVATE_OPERATION 128
 #define FUTEX_WAKE_PRIVATE_OPERATION 129
 #define SIGNALS_SET_MASK 2
+#define HUGE_PAGE_BYTES ((uint64_t)2 << 20)
+#define ADVICE_HUGE_PAGES 14
 #define SIGNAL_SET_BYTES 128u /* glibc's and musl's sigset_t */
 #define CORE_MASK_WORDS 128u  /* 8192 cores */
 
@@ -46,8 +49,15 @@ PLANISH_ONE int64_t planish_os_now_v1(void) {
 
 PLANISH_ONE void *planish_os_allocate_v1(uint64_t bytes) {
   const uint64_t rounded = (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
+  const uint64_t huge = rounded / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+  void *memory;
   if (rounded < bytes || rounded > SIZE_MAX) return NULL;
-  return aligned_alloc(PLANISH_ALIGNMENT, (size_t)rounded);
+  if (!huge) return aligned_alloc(PLANISH_ALIGNMENT, (size_t)rounded);
+  /* Kernels walk over planes and rows far apart: with small pages they wait for translations of addresses.
+   * The rest that fills no huge page stays in small ones, so that it takes no more memory. */
+  memory = aligned_alloc((size_t)HUGE_PAGE_BYTES, (size_t)rounded);
+  if (memory) madvise(memory, (size_t)huge, ADVICE_HUGE_PAGES);
+  return memory;
 }
 
 PLANISH_ONE void planish_os_free_v1(void *memory) { free(memory); }

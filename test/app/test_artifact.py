@@ -12,8 +12,8 @@ import pytest
 from conftest import CC, ROOT, assert_close, build_c, onnx_runtime, real_model, sizes
 
 # Of the C library and of threads, nothing else: what test_runtime_bitcode.py lists, and libm never.
-LIBC = {"aligned_alloc", "clock_gettime", "free", "getauxval", "getpid", "memcpy", "memset", "pthread_create",
-        "pthread_join", "pthread_sigmask", "sched_getaffinity", "sched_yield", "syscall", "abort"}
+LIBC = {"aligned_alloc", "clock_gettime", "free", "getauxval", "getpid", "madvise", "memcpy", "memset",
+        "pthread_create", "pthread_join", "pthread_sigmask", "sched_getaffinity", "sched_yield", "syscall", "abort"}
 
 STATIC = """
 #include "first.h"

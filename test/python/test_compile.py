@@ -1,5 +1,9 @@
 """planish.compile: from an ONNX model to numbers, and what it raises."""
 
+import json
+import os
+import re
+
 import numpy
 import onnx
 import pytest
@@ -38,6 +42,30 @@ def test_compiles_and_runs(scaled, tmp_path, form):
 def test_name_and_temporary_directory(scaled):
     artifact = planish.compile(scaled, name="twice")
     assert artifact.name == "twice" and artifact.load().name == "twice"
+
+
+@pytest.mark.skipif(not os.path.exists("/sys/kernel/mm/transparent_hugepage"), reason="a system without huge pages")
+def test_large_instances_ask_for_huge_pages():
+    """Two planes of 4 MB: the kernel marks memory it was advised about in smaps."""
+    net = planish.compile(model_of([helper.make_node("Sin", ["x"], ["s"]), helper.make_node("MaxPool", ["s"], ["m"],
+                                                                                            kernel_shape=[1, 1]),
+                                    helper.make_node("Cos", ["m"], ["y"])], [1, 1, 1024, 1024])).load(threads=1)
+    assert net.memory_bytes > 4 << 20
+    with open("/proc/self/smaps") as file:
+        mappings = re.findall(r"^Size: +(\d+) kB$.*?^VmFlags:([^\n]*)$", file.read(), re.M | re.S)
+    advised = sum(int(size) << 10 for size, flags in mappings if "hg" in flags.split())
+    assert advised >= net.memory_bytes // (2 << 20) * (2 << 20)
+
+
+def test_large_weights_are_transposed_at_compile_time(tmp_path):
+    """Too many elements for the interpreter, which folds other constants."""
+    weights = numpy.random.default_rng(0).standard_normal((2100, 2100), numpy.float32)
+    artifact = planish.compile(model_of([helper.make_node("Gemm", ["x", "w"], ["y"], transB=1)], [1, 2100], [("w", weights)]),
+                               out=tmp_path / "out")
+    launches = json.loads((tmp_path / "out" / "report.json").read_text())["launches"]
+    assert len(launches) == 1, launches
+    x = numpy.random.default_rng(1).standard_normal((1, 2100), numpy.float32)
+    assert numpy.allclose(artifact.load(threads=1)(x=x)["y"], x @ weights.T, rtol=0, atol=1e-3)
 
 
 def test_shapes_fix_free_dimensions(tmp_path):

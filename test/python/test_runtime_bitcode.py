@@ -10,8 +10,8 @@ import pytest
 from conftest import ROOT
 
 LIBC = {
-    "aligned_alloc", "clock_gettime", "free", "getauxval", "getpid", "pthread_create", "pthread_join",
-    "pthread_sigmask", "sched_getaffinity", "syscall",
+    "aligned_alloc", "clock_gettime", "free", "getauxval", "getpid", "madvise", "pthread_create",
+    "pthread_join", "pthread_sigmask", "sched_getaffinity", "syscall",
 }
 # What a compiler may write instead of a loop.
 IMPLIED = {"memcpy", "memset"}
