@@ -50,15 +50,26 @@ Status addSizes(std::map<std::string, std::vector<int64_t>> &to, const std::stri
   return {};
 }
 
+llvm::json::Value jsonOf(const driver::Launches &l) {
+  return llvm::json::Object{{"count", l.count}, {"bytes", l.bytes}};
+}
+
 std::string jsonOf(const driver::Artifact &a) {
   llvm::json::Object phases;
   for (const driver::Phase &p : a.phases) phases[p.name] = p.seconds;
   llvm::json::Array notes;
   for (const std::string &n : a.notes) notes.push_back(llvm::json::fixUTF8(n));
-  llvm::json::Object o{{"directory", a.directory},     {"name", a.name},
-                       {"target", a.target},           {"weights", a.weightsBytes},
-                       {"arena", a.arenaBytes},        {"library", a.libraryBytes},
-                       {"seconds", std::move(phases)}, {"notes", std::move(notes)}};
+  llvm::json::Object o{{"directory", a.directory},
+                       {"name", a.name},
+                       {"target", a.target},
+                       {"weights", a.weightsBytes},
+                       {"arena", a.arenaBytes},
+                       {"library", a.libraryBytes},
+                       {"seconds", std::move(phases)},
+                       {"notes", std::move(notes)},
+                       {"launches", jsonOf(a.launches)},
+                       {"copies", jsonOf(a.copies)},
+                       {"serial", jsonOf(a.serial)}};
   if (!a.text.empty()) o["text"] = llvm::json::fixUTF8(a.text);
   std::string s;
   llvm::raw_string_ostream(s) << llvm::json::Value(std::move(o)) << "\n";
@@ -68,9 +79,14 @@ std::string jsonOf(const driver::Artifact &a) {
 void summary(const driver::Artifact &a) {
   double total = 0;
   for (const driver::Phase &p : a.phases) total += p.seconds;
-  std::fprintf(stderr, "%s: %s for %s, weights %.2f MB, arena %.2f MB, library %.2f MB, %.2f s\n",
-               a.directory.c_str(), a.name.c_str(), a.target.c_str(), double(a.weightsBytes) / 1e6,
-               double(a.arenaBytes) / 1e6, double(a.libraryBytes) / 1e6, total);
+  std::fprintf(
+      stderr,
+      "%s: %s for %s, weights %.2f MB, arena %.2f MB, library %.2f MB, launches %lld, copies %lld (%.2f MB), "
+      "serial %lld, %.2f s\n",
+      a.directory.c_str(), a.name.c_str(), a.target.c_str(), double(a.weightsBytes) / 1e6,
+      double(a.arenaBytes) / 1e6, double(a.libraryBytes) / 1e6, static_cast<long long>(a.launches.count),
+      static_cast<long long>(a.copies.count), a.copies.bytes / 1e6, static_cast<long long>(a.serial.count),
+      total);
 }
 
 int report(const Diagnostic &d) {

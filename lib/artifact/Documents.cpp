@@ -180,6 +180,20 @@ std::vector<std::string> filesOfManifest(const std::string &text) {
   return r;
 }
 
+/// What a reader of the report looks for first: launches that only move bytes, and kernels without a
+/// schedule.
+json::Array noted(const Program &p, bool loop::LaunchInfo::*which) {
+  json::Array r;
+  for (size_t i = 0; i < p.launches.size(); ++i)
+    if (const loop::LaunchInfo &l = p.launches[i]; l.*which)
+      r.push_back(json::Object{{"launch", int64_t(i)},
+                               {"kernel", l.kernel},
+                               {"nodes", stringsOf(l.nodes)},
+                               {"flops", l.flops},
+                               {"bytes", l.bytes}});
+  return r;
+}
+
 std::string reportOf(const Program &p, const Target &target, const Provenance &provenance,
                      const Files &files) {
   json::Array launches;
@@ -213,6 +227,8 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
                               {"scratchPerThread", p.scratchBytes},
                               {"weights", files.weightsBytes},
                               {"library", files.libraryBytes}}},
+      {"copies", noted(p, &loop::LaunchInfo::copies)},
+      {"serial", noted(p, &loop::LaunchInfo::serial)},
       {"launches", std::move(launches)},
       {"constants", std::move(constants)},
   });

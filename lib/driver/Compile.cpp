@@ -85,6 +85,18 @@ Result<std::optional<schedule::TuningDatabase>> tuningOf(const Options &o) {
   return std::optional(std::move(db));
 }
 
+void count(const Program &p, Artifact &art) {
+  auto add = [](Launches &to, const loop::LaunchInfo &l) {
+    ++to.count;
+    to.bytes += l.bytes;
+  };
+  for (const loop::LaunchInfo &l : p.launches) {
+    add(art.launches, l);
+    if (l.copies) add(art.copies, l);
+    if (l.serial) add(art.serial, l);
+  }
+}
+
 /// How much of the program the database decided.
 std::string tuningNote(const Program &p, const schedule::TuningDatabase &db, const Options &o,
                        const Target &target) {
@@ -157,6 +169,7 @@ Result<Artifact> compile(const Options &o) {
   lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
   PLANISH_ASSIGN(Program program, lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr}));
   if (tuning) art.notes.push_back(tuningNote(program, *tuning, o, target));
+  count(program, art);
   clock.lap("lower");
 
   if (o.emit != Emit::Nothing) {

@@ -42,6 +42,27 @@ double flopsOf(const Compute &c) {
   return c.reduce.empty() ? points : points * upperProduct(c.reduce) * (c.rhs ? 2 : 1);
 }
 
+/// A value that is one of an operand's, or a constant.
+bool isMoved(const Expr &e) {
+  if (const auto *s = loop::as<loop::Select>(e)) return isMoved(s->a) && isMoved(s->b);
+  return loop::as<loop::Load>(e) || loop::constantOf(e) || loop::as<loop::FloatImm>(e);
+}
+
+double upperElements(const Buffer &b) {
+  double n = 1;
+  for (const Expr &d : b->shape) n *= double(std::max<int64_t>(loop::rangeOf(d).hi, 0));
+  return n;
+}
+
+/// A copy or a change of layout: the result's elements are the operands', and no more than those have.
+bool copies(const Compute &c) {
+  if (c.lhs || !isMoved(c.value)) return false;
+  double read = 0;
+  for (const Buffer &b : c.params)
+    if (b != c.out) read += upperElements(b);
+  return upperElements(c.out) <= read;
+}
+
 Compute copyOf(const Buffer &from, const Buffer &to) {
   Compute c;
   c.name = "copy";
@@ -146,11 +167,7 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
 
 ScheduledFunction scheduledFunction(Compute compute, const Target &target, const schedule::Config &config) {
   double flops = flopsOf(compute), bytes = 0;
-  for (const Buffer &b : compute.params) {
-    double elements = 1;
-    for (const Expr &d : b->shape) elements *= double(loop::rangeOf(d).hi);
-    bytes += elements * byteSize(b->dtype);
-  }
+  for (const Buffer &b : compute.params) bytes += upperElements(b) * byteSize(b->dtype);
   schedule::Scheduled made = schedule::schedule(std::move(compute), target, config);
   loop::Function f = std::move(made.lowered.function);
   if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
@@ -164,7 +181,10 @@ Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
   const auto operands = made.operands;
   LoweredStep r;
   const std::vector<Buffer> &params = definition.params;
-  if (made.compute.out) r.info.flops = flopsOf(made.compute);
+  if (made.compute.out) {
+    r.info.flops = flopsOf(made.compute);
+    r.info.copies = copies(made.compute);
+  }
   PLANISH_ASSIGN(const Shared *s, shared(std::move(made)));
   r.kernel = s->function;
   loop::Substitution symbols;  // the kernel's, which may be those of an earlier step
@@ -191,6 +211,7 @@ Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
   }
   r.info.kernel = r.kernel->name;
   r.info.templateName = s->templateName;
+  r.info.serial = s->templateName == schedule::templates().back().name;
   r.info.config = s->config;
   r.info.key = s->key;
   r.info.tuned = s->tuned;

@@ -99,6 +99,26 @@ def test_values_keep_their_names_at_run_time(compile_model, tmp_path):
     assert model({name: numpy.array([[-1, 0, 2]], numpy.float32)})["y"].tolist() == [[0, 0, 2]]
 
 
+def test_report_lists_copies_and_what_stays_serial(compile_model, tmp_path):
+    net = nets.model([("Transpose", ["x"], "turned", {"perm": [0, 3, 1, 2]}), ("Relu", ["x"], "r", {}),
+                      ("ReduceMax", ["pair"], "largest", {"keepdims": 1}),
+                      ("Resize", ["x", "", "scales"], "up", {"mode": "nearest"})],
+                     {"x": [1, 3, 8, 9], "pair": [1, 2]}, ["turned", "r", "largest", "up"],
+                     {"scales": numpy.array([1, 1, 2, 2], numpy.float32)})
+    onnx.save(net, tmp_path / "net.onnx")
+    done = compile_model(tmp_path / "net.onnx", "-o", tmp_path / "out")
+    report = json.loads((tmp_path / "out/report.json").read_text())
+    launches = report["launches"]
+    assert [(row["nodes"], row["bytes"]) for row in report["copies"]] == [(["node_turned"], 2 * 4 * 3 * 8 * 9)]
+    assert [row["launch"] for row in report["serial"]] == [i for i, l in enumerate(launches) if l["template"] == "serial.any"]
+    for row in report["copies"] + report["serial"]:
+        assert row["kernel"] == launches[row["launch"]]["kernel"]
+    assert f"launches 4, copies 1 (0.00 MB), serial {len(report['serial'])}" in done.stderr
+    printed = json.loads(compile_model(tmp_path / "net.onnx", "-o", tmp_path / "out", "--json").stdout)
+    assert printed["launches"]["count"] == 4 and printed["serial"]["count"] == len(report["serial"])
+    assert printed["copies"] == {"count": 1, "bytes": 2 * 4 * 3 * 8 * 9}
+
+
 def test_manifest(compile_model, tmp_path):
     folder = compiled(compile_model, nets.backbone(), tmp_path / "net", "--lib", "both", "--max-shape", "x=2x3x16x16",
                       "--target", "cpu:x86-64-v3")

@@ -36,6 +36,12 @@ struct Phase {
   double seconds = 0;
 };
 
+/// Some of a program's launches.
+struct Launches {
+  int64_t count = 0;
+  double bytes = 0; // read and written
+};
+
 struct Artifact {
   std::string directory; // empty when only text was asked for
   std::string name, target;
@@ -43,6 +49,7 @@ struct Artifact {
   std::vector<std::string> notes; // decisions the user should know, one line each
   std::vector<Phase> phases;
   int64_t weightsBytes = 0, arenaBytes = 0, libraryBytes = 0;
+  Launches launches, copies, serial; // all; those that only move bytes; those without a schedule
 };
 
 /// ONNX file -> directory with library, header, manifest and report.

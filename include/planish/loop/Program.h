@@ -48,6 +48,8 @@ struct LaunchInfo {
   std::string config;              // "pixels=7 vectors=2"
   std::string key;                 // what tuning databases call the computation
   bool tuned = false;              // one of them chose the knobs
+  bool copies = false;             // it moves bytes and computes nothing
+  bool serial = false;             // no template matched but the one that takes everything
   std::vector<std::string> nodes;  // the user's ONNX nodes
   double flops = 0, bytes = 0;     // at the bound of symbolic sizes
 };
