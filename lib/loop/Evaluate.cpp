@@ -262,11 +262,6 @@ NodeRef Compiler::callNode(const Call &c, Type type) {
   case Intrinsic::Erf: return fromDouble<std::erf>(x);
   case Intrinsic::Sin: return fromDouble<std::sin>(x);
   case Intrinsic::Cos: return fromDouble<std::cos>(x);
-  case Intrinsic::Reciprocal:
-    return real([x](Frame &s, int l) {
-      double v = x->f(s, l);
-      return 1 / (v > 0x1p126 ? 0x1p126 : v);
-    });
   case Intrinsic::Prefetch: break;
   }
   internalError(__FILE_NAME__, __LINE__, "a prefetch has no value");

@@ -16,7 +16,7 @@ struct IntrinsicRow {
   size_t arity;
   int typeFrom;  // the argument whose type the result has
 };
-constexpr std::array<IntrinsicRow, 18> kIntrinsics{{
+constexpr std::array<IntrinsicRow, 17> kIntrinsics{{
     {"fma", 3, 0},
     {"dot4", 3, 2},
     {"round", 1, 0},
@@ -33,7 +33,6 @@ constexpr std::array<IntrinsicRow, 18> kIntrinsics{{
     {"erf", 1, 0},
     {"sin", 1, 0},
     {"cos", 1, 0},
-    {"reciprocal", 1, 0},
     {"prefetch", 1, 0},
 }};
 static_assert(kIntrinsics.size() == size_t(Intrinsic::Prefetch) + 1);

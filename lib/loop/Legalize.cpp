@@ -3,7 +3,7 @@
 // Scalars and vectors take the same operations, so a scalar tail equals its vector neighbours bit for
 // bit. Arguments are named by lets before the statement, so nothing is computed twice. The worst
 // errors, held by the unit tests with and without fma: exp 3 ulp, log 2, tanh 3, erf 2, sin and cos 2 for
-// |x| <= 50 and 2e-7 absolute for |x| <= 8192 (useless beyond), reciprocal 2. Exp saturates to
+// |x| <= 50 and 2e-7 absolute for |x| <= 8192 (useless beyond). Exp saturates to
 // inf and falls to 0 within the subnormal numbers; NaN stays NaN everywhere. Range reductions follow
 // W. J. Cody and W. Waite, "Software Manual for the Elementary Functions" (1980); the coefficients are
 // minimax fits of our own.
@@ -68,7 +68,6 @@ public:
     case Intrinsic::Erf: return erf(named("x", c->args[0]));
     case Intrinsic::Sin: return sinCos(named("x", c->args[0]), 0);
     case Intrinsic::Cos: return sinCos(named("x", c->args[0]), 1);
-    case Intrinsic::Reciprocal: return reciprocal(c->args[0]);
     default: return e;
     }
   }
@@ -133,23 +132,11 @@ private:
     return select(lessThan(k(0), x), select(lessThan(x, k(kInfinity)), value, x), special);
   }
 
-  /// Newton's iteration, from a guess that negates the exponent and is off by an eighth at most. Several
-  /// times as many results a cycle as a division has.
-  Expr reciprocal(const Expr &x) {
-    Expr d = named("d", min(k(std::ldexp(1.0, 126)), x));
-    Expr r = named("r", fromBits(ki(0x7ef311c7) - bits(d)));
-    for (int step = 0; step < 3; ++step) {
-      Expr error = named("e", fma(d * k(-1), r, k(1)));
-      r = named("r", fma(r, error, r));
-    }
-    return r;
-  }
-
   /// Odd polynomial near 0, else 1 - 2 / (e^2|x| + 1).
   Expr tanh(const Expr &x) {
     Expr a = named("a", abs(x)), square = named("q", x * x);
     Expr nearZero = fma(square * x, horner(kTanh, square), x);
-    Expr far = named("t", k(1) - k(2) * reciprocal(exp(named("y", a + a)) + k(1)));
+    Expr far = named("t", k(1) - binary(BinaryOp::Div, k(2), exp(named("y", a + a)) + k(1)));
     return select(lessThan(a, k(kTanhSmall)), nearZero, signedAs(x, far));
   }
 

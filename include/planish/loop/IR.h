@@ -80,7 +80,6 @@ enum class Intrinsic : uint8_t {
   Erf,
   Sin,
   Cos,
-  Reciprocal,  // 1 / x of a positive normal f32; what is above 2^126 counts as 2^126
   Prefetch,  // effect only, inside Eval: the argument is a Load of which just the address counts
 };
 
