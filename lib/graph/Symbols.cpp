@@ -85,6 +85,8 @@ Result<Dim> Graph::derive(const loop::Expr &size) {
       if (s.var == v->var) return Dim(s.var);
   }
   PLANISH_CHECK(!readsMemory(wanted), "a dimension that is read from memory: " + textOf(wanted));
+  for (const Symbol &s : symbolList)  // most are asked for again and again, as passes rebuild the graph
+    if (s.definition && loop::equal(s.definition, wanted)) return Dim(s.var);
 
   loop::Substitution definitions = definitionsOf(symbolList);
   loop::Expr expanded = loop::simplify(loop::substitute(wanted, definitions), {});

@@ -163,8 +163,122 @@ std::vector<ValueId> importIf(Importer &i) {
   return made;
 }
 
+// ---- loops ---------------------------------------------------------------------------------------
+
+/// Iterations that are written out one after the other; more are refused.
+constexpr int64_t kMaxIterations = 256;
+
+/// Results of all iterations beside each other along a new axis.
+ValueId stacked(Importer &i, const std::vector<ValueId> &parts, int64_t axis, bool backwards) {
+  std::vector<ValueId> slices;
+  for (ValueId part : parts) {
+    Shape shape = i.type(part).shape;
+    int at = i.axis(axis, int(shape.size()) + 1, "scan axis");
+    if (i.error()) return part;
+    axis = at;
+    shape.insert(shape.begin() + at, Dim(1));
+    slices.push_back(reshaped(i, part, shape));
+  }
+  if (backwards) std::reverse(slices.begin(), slices.end());
+  return i.append(kConcat, AxisAttrs{axis}, slices);
+}
+
+/// How often a loop runs; nothing, and an error, where only a run can tell.
+std::optional<int64_t> iterations(Importer &i, std::optional<double> count) {
+  if (i.error()) return std::nullopt;
+  if (count && *count >= 1 && *count <= double(kMaxIterations)) return int64_t(*count);
+  i.notSupported("it must run a number of times that constants and shapes say, from 1 to " +
+                 std::to_string(kMaxIterations));
+  return std::nullopt;
+}
+
+/// The iterations one after the other. The condition must stay true: the number of iterations decides.
+std::vector<ValueId> importLoop(Importer &i) {
+  graph::OnnxBody *body = i.body("body");
+  size_t states = std::max<size_t>(i.node().inputs.size(), 2) - 2;
+  std::vector<ValueId> nothing(size_t(i.node().outputs), kAbsent);
+  if (!body || body->outputs() < int(states) + 1) i.fail("its body gives too few results");
+  auto count = iterations(i, i.has(0) ? constantScalar(i, i.in(0)) : std::nullopt);
+  if (!count) return nothing;
+  ValueId condition = i.has(1) ? i.in(1) : i.scalar(DType::b1, 1);
+  std::vector<ValueId> state(i.node().inputs.begin() + long(std::min<size_t>(2, i.node().inputs.size())),
+                             i.node().inputs.end());
+  std::vector<std::vector<ValueId>> scans(size_t(body->outputs()) - 1 - states);
+  for (int64_t k = 0; k < *count && !i.error(); ++k) {
+    if (constantScalar(i, condition).value_or(0) == 0)
+      i.notSupported("its condition must be true in every iteration, whatever the data");
+    std::vector<ValueId> inputs{i.scalar(DType::i64, double(k)), condition};
+    inputs.insert(inputs.end(), state.begin(), state.end());
+    if (i.error()) return nothing;
+    std::vector<ValueId> results = i.taken(body->inlined(inputs));
+    if (i.error()) return nothing;
+    condition = results[0];
+    std::copy_n(results.begin() + 1, states, state.begin());
+    for (size_t s = 0; s < scans.size(); ++s) scans[s].push_back(results[1 + states + s]);
+  }
+  std::vector<ValueId> r = state;
+  for (const auto &parts : scans) r.push_back(stacked(i, parts, 0, false));
+  return r;
+}
+
+std::vector<ValueId> importScan(Importer &i) {
+  graph::OnnxBody *body = i.body("body");
+  int64_t inputs = i.intAttr("num_scan_inputs", 0), given = int64_t(i.node().inputs.size());
+  std::vector<ValueId> nothing(size_t(i.node().outputs), kAbsent);
+  if (inputs < 1 || inputs > given) i.fail("attribute 'num_scan_inputs' is " + std::to_string(inputs));
+  size_t states = size_t(std::max<int64_t>(given - inputs, 0));
+  if (!body || body->outputs() < int(states)) i.fail("its body gives too few results");
+  if (i.error()) return nothing;
+  size_t outputs = size_t(body->outputs()) - states;
+  auto list = [&](std::string_view name, size_t count) {
+    Ints r = i.intsAttr(name, Ints(count, 0));
+    if (r.size() != count)
+      i.fail("attribute '" + std::string(name) + "' has " + std::to_string(r.size()) + " entries, expected " +
+             std::to_string(count));
+    return r;
+  };
+  Ints axes = list("scan_input_axes", size_t(inputs)), from = list("scan_input_directions", size_t(inputs));
+  Ints into = list("scan_output_axes", outputs), order = list("scan_output_directions", outputs);
+  std::optional<double> size;
+  for (size_t k = 0; k < size_t(inputs) && !i.error(); ++k) {
+    const Shape &shape = i.type(i.in(int(states + k))).shape;
+    axes[k] = i.axis(axes[k], int(shape.size()), "scan_input_axes");
+    if (!i.error() && shape[size_t(axes[k])].isConstant()) size = double(shape[size_t(axes[k])].constant());
+  }
+  auto count = iterations(i, size);
+  if (!count) return nothing;
+  std::vector<ValueId> state(i.node().inputs.begin(), i.node().inputs.begin() + long(states));
+  std::vector<std::vector<ValueId>> scans(outputs);
+  for (int64_t t = 0; t < *count && !i.error(); ++t) {
+    std::vector<ValueId> values = state;
+    for (size_t k = 0; k < size_t(inputs); ++k) {
+      ValueId x = i.in(int(states + k));
+      Shape shape = i.type(x).shape;
+      shape.erase(shape.begin() + axes[k]);
+      ValueId slice = sliced(i, x, int(axes[k]), imm(from[k] ? *count - 1 - t : t), imm(1));
+      if (i.error()) return nothing;
+      values.push_back(reshaped(i, slice, shape));
+    }
+    std::vector<ValueId> results = i.taken(body->inlined(values));
+    if (i.error()) return nothing;
+    std::copy_n(results.begin(), states, state.begin());
+    for (size_t s = 0; s < outputs; ++s) scans[s].push_back(results[states + s]);
+  }
+  std::vector<ValueId> r = state;
+  for (size_t s = 0; s < outputs; ++s) r.push_back(stacked(i, scans[s], into[s], order[s] != 0));
+  return r;
+}
+/// Sequences had lengths and a batch of their own.
+std::vector<ValueId> importScan8(Importer &i) {
+  i.notSupported("Scan of opset 8");
+  return std::vector<ValueId>(size_t(i.node().outputs), kAbsent);
+}
+
 } // namespace
 
-Family controlFamily() { return {{&kExtend, &kIf}, {{"If", 1, importIf}}}; }
+Family controlFamily() {
+  return {{&kExtend, &kIf},
+          {{"If", 1, importIf}, {"Loop", 1, importLoop}, {"Scan", 8, importScan8}, {"Scan", 9, importScan}}};
+}
 
 } // namespace planish::ops

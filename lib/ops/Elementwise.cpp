@@ -247,9 +247,10 @@ static std::vector<ValueId> importCastLike(Importer &i) {
   ValueId x = i.in(0);
   return one(convertedTo(i, x, i.type(i.in(1)).dtype));
 }
-/// In inference a dropout is nothing, and its mask keeps everything.
+/// In inference, or where nothing is dropped, a dropout is nothing, and its mask keeps everything.
 static std::vector<ValueId> importDropout(Importer &i) {
-  if (i.has(2) && constantScalar(i, i.in(2)) != 0.0) i.notSupported("training mode");
+  bool dropsNothing = i.has(1) && constantScalar(i, i.in(1)) == 0.0;
+  if (i.has(2) && !dropsNothing && constantScalar(i, i.in(2)) != 0.0) i.notSupported("training mode");
   ValueId x = i.in(0);
   std::vector<ValueId> r{x};
   if (i.node().outputs > 1) r.push_back(broadcastTo(i, i.scalar(DType::b1, 1), i.type(x).shape));

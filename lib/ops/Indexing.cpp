@@ -476,9 +476,9 @@ Family indexingFamily() {
            {"Pad", 11, importPad},
            {"CenterCropPad", 18, importCenterCropPad},
            {"Trilu", 14, importTrilu},
+           {"ReverseSequence", 10, importReverseSequence},
            {"EyeLike", 9, importEyeLike},
-           {"OneHot", 9, importOneHot},
-           {"ReverseSequence", 10, importReverseSequence}}};
+           {"OneHot", 9, importOneHot}}};
 }
 
 } // namespace planish::ops

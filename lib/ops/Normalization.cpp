@@ -21,10 +21,36 @@ ValueId perChannel(Importer &i, ValueId v, int rank) {
   return i.error() ? v : reshaped(i, v, shape);
 }
 
+/// With the mean and variance of the batch; the running ones move towards those.
+std::vector<ValueId> trainingBatchNormalization(Importer &i) {
+  ValueId x = i.in(0);
+  int rank = i.type(x).rank();
+  Ints axes;
+  for (int d = 0; d < rank; ++d)
+    if (d != 1) axes.push_back(d);
+  if (rank < 2) i.fail("operand 0 is " + textOf(i.type(x)) + ", expected a channel dimension");
+  if (i.error()) return one(x);
+  ValueId mean = apply(i, Reduce::Mean, x, axes), centred = apply(i, Binary::Sub, x, mean);
+  ValueId variance = apply(i, Reduce::Mean, apply(i, Binary::Mul, centred, centred), axes);
+  ValueId deviation = apply(i, Unary::Sqrt, apply(i, Binary::Add, variance, i.floatAttr("epsilon", 1e-5)));
+  ValueId scaled =
+      apply(i, Binary::Mul, apply(i, Binary::Div, centred, deviation), perChannel(i, i.in(1), rank));
+  std::vector<ValueId> r{apply(i, Binary::Add, scaled, perChannel(i, i.in(2), rank))};
+  double momentum = i.floatAttr("momentum", 0.9);
+  auto running = [&](ValueId old, ValueId now) {
+    ValueId flat = i.error() ? now : reshaped(i, now, {i.type(x).shape[1]});
+    return apply(i, Binary::Add, apply(i, Binary::Mul, old, momentum),
+                 apply(i, Binary::Mul, flat, 1 - momentum));
+  };
+  if (i.node().outputs > 1) r.push_back(running(i.in(3), mean));
+  if (i.node().outputs > 2) r.push_back(running(i.in(4), variance));
+  return r;
+}
+
 /// x*scale + shift with constants that fold into a preceding convolution.
 std::vector<ValueId> importBatchNormalization(Importer &i) {
   ValueId x = i.in(0), scale = i.in(1), bias = i.in(2), mean = i.in(3), variance = i.in(4);
-  if (i.intAttr("training_mode", 0)) i.notSupported("training mode");
+  if (i.intAttr("training_mode", 0)) return trainingBatchNormalization(i);
   if (i.node().version < 9 && !i.intAttr("spatial", 1)) i.notSupported("attribute 'spatial' of 0");
   int rank = i.type(x).rank();
   if (rank < 2) i.fail("operand 0 is " + textOf(i.type(x)) + ", expected a channel dimension");

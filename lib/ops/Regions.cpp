@@ -11,7 +11,7 @@ namespace {
 using graph::LoopsView;
 
 /// Samples per bin and direction where the region's size says how many: more than any image needs.
-constexpr int64_t kMaxSamples = 1024;
+constexpr int64_t kMaxSamples = 256;
 constexpr int64_t kLanes = 16;
 
 struct RoiAttrs {

@@ -40,13 +40,27 @@ struct ResizeAttrs {
   Coordinates coordinates = Coordinates::HalfPixel;
   Rounding rounding = Rounding::PreferFloor;
   double cubicA = -0.75, extrapolation = 0;
-  bool excludeOutside = false;
+  bool excludeOutside = false, antialias = false;
   void visit(FieldVisitor &v) {
     v.field("sizes", sizes), v.field("scales", scales), v.field("roi", roi), v.field("mode", mode);
     v.field("coordinates", coordinates), v.field("rounding", rounding), v.field("cubic_a", cubicA);
     v.field("extrapolation", extrapolation), v.field("exclude_outside", excludeOutside);
+    v.field("antialias", antialias);
   }
 };
+
+/// Elements on each side of a place that a filter against aliases mixes, at most.
+constexpr int64_t kMaxReach = 32;
+
+std::optional<double> constantScale(const ResizeAttrs &a, size_t dim, const Dim &in) {
+  if (a.scales[dim] > 0) return a.scales[dim];
+  const Dim &out = a.sizes[dim];
+  if (!in.isConstant() || !out.isConstant() || in.constant() == 0) return std::nullopt;
+  return double(out.constant()) / double(in.constant());
+}
+int64_t reachOf(const ResizeAttrs &a, double scale) {
+  return int64_t(std::min(std::ceil((a.mode == ResizeMode::Linear ? 1 : 2) / std::max(scale, 1e-9)), 1e9));
+}
 
 Types inferResize(InferContext &c) {
   const ResizeAttrs &a = c.attrs().as<ResizeAttrs>();
@@ -61,6 +75,12 @@ Types inferResize(InferContext &c) {
       return badInput("cannot enlarge an axis without elements");
   for (double s : a.scales)
     if (!(s >= 0 && s <= double(kMaxElements))) return badInput("a scale is " + textOf(s));
+  for (size_t d = 0; d < in.size() && a.antialias && a.mode != ResizeMode::Nearest; ++d) {
+    auto scale = constantScale(a, d, in[d]);
+    if (!scale || (*scale < 1 && reachOf(a, *scale) > kMaxReach))
+      return unsupported("antialias along axis " + std::to_string(d) + " of " + textOf(c.in(0)) +
+                         " needs a constant scale of at least 1/" + std::to_string(kMaxReach / 2));
+  }
   return oneOutput({c.in(0).dtype, a.sizes, {}, {}});
 }
 
@@ -180,8 +200,32 @@ Taps cubicTaps(const Axis &x, const Expr &o) {
   return taps;
 }
 
+/// Where a picture shrinks, the filter is as wide in the output as it is where it does not.
+Taps antialiasedTaps(const Axis &x, const Expr &o, double scale) {
+  double A = x.a.cubicA;
+  int64_t reach = reachOf(x.a, scale);
+  Expr at = source(x, o), low = floorOf(at), first = cast(DType::i64, low) + (1 - reach), sum;
+  Taps taps;
+  for (int64_t k = 0; k < 2 * reach; ++k) {
+    Expr index = first + k,
+         d = loop::call(Intrinsic::Abs, {(low + f(double(k + 1 - reach)) - at) * f(scale)});
+    Expr inner = (d * f(A + 2) - f(A + 3)) * d * d + f(1),
+         outer = ((d * f(A) - f(5 * A)) * d + f(8 * A)) * d - f(4 * A);
+    Expr cubic = select(lessEqual(d, f(1)), inner, select(lessThan(d, f(2)), outer, f(0)));
+    Expr weight = x.a.mode == ResizeMode::Linear ? max(f(1) - d, f(0)) : cubic;
+    if (x.a.excludeOutside) weight = select(within(index, extentOf(x.in)), weight, f(0));
+    sum = sum ? sum + weight : weight;
+    taps.indices.push_back(clamped(index, x.in));
+    taps.weights.push_back(weight);
+  }
+  for (Expr &w : taps.weights) w = divide(w, sum);
+  return taps;
+}
+
 Taps tapsOf(const Axis &x, const Expr &o) {
   if (x.unchanged()) return {{o}, {}};
+  if (x.a.antialias && x.a.mode != ResizeMode::Nearest)
+    if (double scale = *constantScale(x.a, x.dim, x.in); scale < 1) return antialiasedTaps(x, o, scale);
   switch (x.a.mode) {
   case ResizeMode::Nearest: return {{nearest(x, o)}, {}};
   case ResizeMode::Linear: return linearTaps(x, o);
@@ -374,7 +418,7 @@ std::vector<ValueId> importResize(Importer &i) {
   a.cubicA = i.floatAttr("cubic_coeff_a", -0.75);
   a.excludeOutside = i.intAttr("exclude_outside", 0) != 0;
   a.extrapolation = i.floatAttr("extrapolation_value", 0);
-  if (i.intAttr("antialias", 0)) i.notSupported("attribute 'antialias'");
+  a.antialias = i.intAttr("antialias", 0) != 0;
   Ints axes = i.intsAttr("axes", allAxes(rank));
   for (int64_t &d : axes) d = i.axis(d, int(rank));
   bool bySizes = i.has(3);

@@ -354,7 +354,7 @@ Proposal roiAlign(Random &r, const graph::OpDef &) {
            {anyIndexType(r), {n}, {0, batch}}},
           {{"size", Ints{r.pick({1, 2, 7}), r.pick({1, 2, 3})}},
            {"scale", r.pick({1, 2}) * 0.5},
-           {"samples", r.below(3)}}};
+           {"samples", 1 + r.below(2)}}};
 }
 Proposal deformConv(Random &r, const graph::OpDef &) {
   int64_t group = r.pick({1, 2}), offsets = r.pick({1, 2}), in = 2 * r.pick({1, 2}), out = 2 * r.pick({1, 3});
