@@ -23,7 +23,6 @@ std::vector<Window> windowsOf(const PoolAttrs &a) {
 
 template <DTypes Allowed> Types inferPool(InferContext &c) {
   const PoolAttrs &a = c.attrs().as<PoolAttrs>();
-  PLANISH_TRY(wantOperands(c, 1, 1));
   PLANISH_TRY(wantType(c, 0, Allowed));
   PLANISH_TRY(wantRank(c, 0, 3));
   const TensorType &in = c.in(0);

@@ -69,5 +69,6 @@ std::vector<Case> reductionCases();
 std::vector<Case> indexingCases();
 std::vector<Case> selectionCases();
 std::vector<Case> recurrentCases();
+std::vector<Case> quantizationCases();
 
 } // namespace planish::ops::test

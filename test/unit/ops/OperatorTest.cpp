@@ -17,7 +17,7 @@ namespace {
 std::vector<Case> allCases() {
   std::vector<Case> r;
   for (auto cases : {elementwiseCases, windowCases, movementCases, reductionCases, indexingCases,
-                     selectionCases, recurrentCases})
+                     selectionCases, recurrentCases, quantizationCases})
     for (Case &c : cases()) r.push_back(std::move(c));
   return r;
 }

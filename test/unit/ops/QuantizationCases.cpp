@@ -1,0 +1,48 @@
+// Codes of real numbers and back.
+#include "Cases.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace planish::ops::test {
+
+std::vector<Case> quantizationCases() {
+  using enum DType;
+  Numbers x = random({2, 3, 4}, -40, 40, 1), scale = numbers(f32, {3, 1}, {0.25, 0.5, 0.125});
+  Numbers zero = numbers(i8, {3, 1}, {-3, 0, 7}), codes = numbers(i8, {2, 3}, {-128, -1, 0, 1, 100, 127});
+  Numbers sums = numbers(i32, {2, 3}, {-1000, -10, 0, 7, 90, 100000}),
+          step = numbers(f32, {3}, {0.25, 0.5, 0.125});
+  Numbers table{u8, {256}, {}};
+  for (int k = 0; k < 256; ++k) table.values.push_back((k * 7 + 3) % 256);
+  return {{"quantize",
+           "",
+           {x, scale, zero},
+           i8,
+           {2, 3, 4},
+           [](const Inputs &t, const Index &at) {
+             double code = std::nearbyint(t[0].at(at) / t[1].at({at[1], 0})) + t[2].at({at[1], 0});
+             return std::clamp(code, -128.0, 127.0);
+           }},
+          {"dequantize",
+           "",
+           {codes, numbers(f32, {}, {0.5}), numbers(i8, {}, {-2})},
+           f32,
+           {2, 3},
+           [](const Inputs &t, const Index &at) { return (t[0].at(at) + 2) * 0.5; }},
+          {"requantize",
+           "zero=10, least=5, most=200",
+           {sums, step},
+           u8,
+           {2, 3},
+           [](const Inputs &t, const Index &at) {
+             return std::clamp(std::nearbyint(t[0].at(at) * t[1].at({at[1]})) + 10, 5.0, 200.0);
+           }},
+          {"lookup",
+           "",
+           {numbers(u8, {4}, {0, 1, 128, 255}), table},
+           u8,
+           {4},
+           [](const Inputs &t, const Index &at) { return t[1].at({int64_t(t[0].at(at))}); }}};
+}
+
+} // namespace planish::ops::test
