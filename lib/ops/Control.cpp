@@ -76,7 +76,7 @@ Types inferIf(InferContext &c) {
 const OpDef kIf = {
     .name = "if",
     .summary = "the results of the first region where the condition is true, else those of the second",
-    .operands = "condition, captured...",
+    .operands = "condition and captured...",
     .layout = LayoutRule::RowMajor,
     .control = graph::Control::If,
     .infer = inferIf};
