@@ -14,7 +14,7 @@ CORE_TYPES = {TensorProto.FLOAT, TensorProto.INT8, TensorProto.UINT8, TensorProt
 SHAPE_OPERANDS = {
     "Reshape": [1], "Expand": [1], "Slice": [1, 2, 3, 4], "Pad": [1, 2, 3], "Resize": [1, 2, 3], "Upsample": [1],
     "Tile": [1], "ConstantOfShape": [0], "Range": [0, 1, 2], "OneHot": [1], "Squeeze": [1], "Unsqueeze": [1],
-    "Split": [1], "Trilu": [1], "CumSum": [1], "CumProd": [1], "Clip": [1, 2], "TopK": [1], "CenterCropPad": [1],
+    "Split": [1], "Trilu": [1], "MaxUnpool": [2], "Col2Im": [1, 2], "CumSum": [1], "CumProd": [1], "Clip": [1, 2], "TopK": [1], "CenterCropPad": [1],
     "AffineGrid": [1], "ReduceSum": [1], "ReduceMax": [1], "ReduceMin": [1], "ReduceMean": [1], "ReduceProd": [1],
     "ReduceL1": [1], "ReduceL2": [1], "ReduceLogSum": [1], "ReduceLogSumExp": [1], "ReduceSumSquare": [1],
 }
