@@ -15,6 +15,10 @@ constexpr size_t kChannel = 1;
 /// Following every channel of a value through the nodes that move it takes time; nets stay far below.
 constexpr int64_t kMaxChannels = 4096;
 
+/// Values that are looked up in lie in one memory. What is larger than a second-level cache of today is
+/// copied in order instead, as written: reading a few channels of each pixel then costs more than the copy.
+constexpr int64_t kMaxJoinedBytes = 3 << 19;
+
 /// Where the elements of one channel of an old value are: in a channel of a value of the new graph.
 struct Lane {
   ValueId value;
@@ -126,7 +130,8 @@ private:
       auto whole = wholeChannel(e, at, shape);
       auto known = lanes.find(e.value);
       if (whole && known != lanes.end()) return known->second[size_t(*whole)];
-      bool moved = old[e.value].def && isMover(old[*old[e.value].def]) && known == lanes.end();
+      bool moved = old[e.value].def && isMover(old[*old[e.value].def]) && known == lanes.end() &&
+                   !settled.contains(e.value);
       if (!moved) return whole && old[e.value].def ? std::optional(Lane{r(e.value), *whole}) : std::nullopt;
       auto next = source(e);
       if (!next) return std::nullopt;
@@ -137,15 +142,62 @@ private:
   /// Remembers a moved value's lanes where its memory cannot simply be looked at.
   Status route(ValueId v) {
     auto count = channelsOf(old.type(v));
-    if (!count) return {};
+    if (!count || isView(v)) return {};
     Lanes found;
     for (int64_t c = 0; c < *count; ++c) {
       auto lane = laneOf(v, c);
       if (!lane) return {};
       found.push_back(*lane);
     }
-    if (!isPlain(found)) lanes[v] = std::move(found);
+    if (isPlain(found)) return {};
+    if (isSmall(found)) {
+      lanes[v] = std::move(found);
+      return {};
+    }
+    PLANISH_TRY(settle(v));
+    settled.insert(v);
     return {};
+  }
+
+  /// Whether channels innermost make a moved value a view of what the nodes before it start from: of
+  /// something that is no shuffled value itself.
+  bool isView(ValueId v) const {
+    std::vector<NodeId> chain;  // last one first
+    for (;;) {
+      const auto &def = old[v].def;
+      if (lanes.contains(v)) return false;
+      if (!def || settled.contains(v) || !isMover(old[*def])) break;
+      const Node &node = old[*def];
+      if (!node.op->outputView) {
+        if (std::ranges::any_of(node.inputs, [&](ValueId in) { return lanes.contains(in); })) return false;
+        break;
+      }
+      chain.push_back(*def);
+      v = node.inputs[0];
+    }
+    TensorType from = old.type(v);
+    from.layout.clear();
+    for (uint8_t d = 0; d < from.rank(); ++d)
+      if (d != kChannel) from.layout.push_back(d);
+    if (from.rank() > int(kChannel)) from.layout.push_back(kChannel);
+    std::optional<graph::View> view = graph::denseView(from);
+    for (size_t i = chain.size(); view && i-- > 0;)
+      view = old[chain[i]].op->outputView(opView(old, old[chain[i]]), *view);
+    return view.has_value();
+  }
+
+  /// Whether the values that hold the lanes fit a cache together.
+  bool isSmall(const Lanes &l) {
+    std::set<ValueId> values;
+    for (const Lane &lane : l) values.insert(lane.value);
+    int64_t bytes = 0;
+    for (ValueId v : values) {
+      int64_t size = byteSize(r.graph().type(v).dtype);
+      for (const Dim &d : r.graph().type(v).shape)
+        size = std::min(size * std::max<int64_t>(d.upper(), 1), kMaxJoinedBytes + 1);
+      bytes += size;
+    }
+    return values.size() == 1 || bytes <= kMaxJoinedBytes;
   }
 
   /// A part of one value, or whole values one after the other: views.
@@ -363,6 +415,7 @@ private:
   const Graph &old;
   graph::Rebuilder r;
   std::map<ValueId, Lanes> lanes; // by old value: shuffled, and not laid down
+  std::set<ValueId> settled; // laid down although they are shuffled: followed no further
   std::vector<bool> bends; // by old value: moved through another rank
   std::map<NodeId, Meaning> meanings;
   std::vector<std::vector<ValueId>> families; // values that are joined, in order
