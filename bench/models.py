@@ -5,9 +5,10 @@
 Every engine runs in a process of its own on the first cores, one turn after the other, for many rounds; a figure is
 the median of its turns' medians, a ratio the median of the rounds' ratios. Outputs are held against ONNX Runtime
 without optimizations; an engine that computes something else is marked with ! and is nobody's rival. `trip` is the
-round trip between the first two cores in ns: two-thread figures compare only where it is alike. OpenVINO's default
-may compute in bf16 and is left out of the ratio. With --json, networks that the file has already are replaced there
-and the others stay; report.py makes docs/benchmarks.md from such a file.
+round trip between the first two cores in ns: two-thread figures compare only where it is alike. `others` is how many
+cores other processes used meanwhile: it should be near 0. OpenVINO's default may compute in bf16 and is left out of
+the ratio. With --json, networks that the file has already are replaced there and the others stay; report.py makes
+docs/benchmarks.md from such a file.
 """
 import argparse
 import json
@@ -86,12 +87,12 @@ def run_case(case, options, engines, folder):
     pace = measure.Pace(options.rounds, options.seconds)
     for threads in options.threads:
         before = machine.probe(0.5)
-        figures = measure.measure(case, able, threads, pace, reference, folder)
+        figures, foreign = measure.measure(case, able, threads, pace, reference, folder)
         after = machine.probe(0.5)
         trips = [probe["round_trip_ns"] for probe in (before, after) if probe["round_trip_ns"]]
         peaks = [probe["f32"].get(str(threads), 0) for probe in (before, after)]
         run = {"threads": threads, "round_trip_ns": max(trips, default=None), "peak_gflops": max(peaks),
-               "engines": figures}
+               "foreign": foreign, "engines": figures}
         record["runs"].append(run)
         if threads == 1 and "error" not in compiled:
             record["layers"] = layers.slowest(case, run["peak_gflops"])

@@ -49,14 +49,14 @@ def latency(result, threads):
                f"{values[worst]:.2f} ({worst}); {sum(value >= 1 for value in values.values())} are 1 or more.")
         yield ""
     head = ["network", "Planish ms", "runs/s", *(f"{ENGINES[name].title} ms" for name in others), "ratio", "GFLOP/s",
-            "% of peak", "cores' trip ns"]
+            "% of peak", "cores' trip ns", "others"]
     rows = []
     for model, run in summary.runs_with(result, threads):
         median = run["engines"].get("planish", {}).get("median_ms")
         rows.append([model["name"], latency_of(run, "planish"), summary.cell(1e3 / median if median else None, ".0f"),
                      *(latency_of(run, name) for name in others), summary.cell(summary.ratio(run), ".2f"),
                      summary.cell(summary.gflops(model, run), ".0f"), summary.cell(summary.of_peak(model, run), ".0f"),
-                     summary.cell(run["round_trip_ns"], ".0f")])
+                     summary.cell(run["round_trip_ns"], ".0f"), f"{run['foreign']:.2f}"])
     yield from table(head, rows)
 
 
@@ -181,7 +181,7 @@ def page(result):
         "- GFLOP/s count the multiplications and additions of the direct form, so an algorithm that saves work can pass "
         "100 % of the peak, which is measured just before and after each row. The cores' trip is the round trip of a "
         "message between the two cores: on a virtual machine it changes with where the host puts them, and two-thread "
-        "times with it.", ""]
+        "times with it. `others` is how many cores other processes used during the row.", ""]
     for threads in summary.thread_counts(result):
         lines += latency(result, threads)
     for part in (scaling, memory, compiling, slowest_layers, failures):

@@ -118,10 +118,23 @@ def disagreement(wanted, got):
                for name in wanted), True
 
 
-def measure(case, engines, threads, pace, reference, folder):
-    """{engine: figures}; an engine that fails has only "error".
+def cpu_seconds(stat, fields):
+    """The sum of some fields of a line of /proc, which counts in ticks."""
+    values = pathlib.Path(stat).read_text().splitlines()[0].rpartition(")")[2].split()
+    return sum(int(values[field]) for field in fields) / os.sysconf("SC_CLK_TCK")
 
-    Figures: median_ms over the rounds, rounds (the median of each turn), load_s, first_ms, peak_mb of the whole
+
+def foreign_seconds(workers):
+    """CPU time that was not ours, since the machine began: of two readings the difference counts."""
+    busy = cpu_seconds("/proc/stat", (1, 2, 3, 6, 7, 8))  # all but idle and waiting
+    own = sum(cpu_seconds(f"/proc/{worker.process.pid}/stat", (11, 12)) for worker in workers)
+    return busy - own
+
+
+def measure(case, engines, threads, pace, reference, folder):
+    """({engine: figures}, foreign); an engine that fails has only "error".
+
+    `foreign` is how many cores other processes used meanwhile: above some 0.1 it is no measurement. Figures: median_ms over the rounds, rounds (the median of each turn), load_s, first_ms, peak_mb of the whole
     process, and max_error against `reference`.
     """
     figures, live = {}, {}
@@ -139,6 +152,7 @@ def measure(case, engines, threads, pace, reference, folder):
             if is_sorted:
                 figures[engine]["sorted"] = True
     order = list(live)
+    begin, foreign = time.perf_counter(), foreign_seconds(live.values())
     for turn in range(pace.rounds):
         for engine in order[turn % max(1, len(order)):] + order[:turn % max(1, len(order))]:
             if engine not in live:
@@ -150,8 +164,9 @@ def measure(case, engines, threads, pace, reference, folder):
                 del live[engine]
             else:
                 figures[engine]["rounds"].append(statistics.median(answer))
+    foreign = (foreign_seconds(live.values()) - foreign) / (time.perf_counter() - begin)
     for worker in live.values():
         worker.stop()
     for engine in live:
         figures[engine]["median_ms"] = statistics.median(figures[engine]["rounds"])
-    return figures
+    return figures, max(0.0, foreign)

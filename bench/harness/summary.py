@@ -76,12 +76,12 @@ def line(model, run, engines):
     error = run["engines"].get("planish", {}).get("max_error")
     return (f"{model['name']:<22} {run['threads']:>2} {' '.join(times)} {cell(ratio(run), '.2f'):>6} {best or '-':<12}"
             f"{cell(gflops(model, run), '.0f'):>7} {cell(of_peak(model, run), '.0f'):>5} {cell(error, '.0e'):>7}"
-            f" {cell(run['round_trip_ns'], '.0f'):>6}")
+            f" {cell(run['round_trip_ns'], '.0f'):>6} {run['foreign']:6.2f}")
 
 
 def heading(engines):
     return (f"{'model':<22} {'th':>2} {' '.join(f'{name[:10]:>10}' for name in engines)} {'ratio':>6} {'best other':<12}"
-            f"{'GFLOP/s':>7} {'%peak':>5} {'error':>7} {'trip':>6}")
+            f"{'GFLOP/s':>7} {'%peak':>5} {'error':>7} {'trip':>6} {'others':>6}")
 
 
 def closing(result):

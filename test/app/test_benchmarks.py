@@ -17,7 +17,7 @@ from harness import measure, models, networks, summary  # noqa: E402
 
 def run_of(**engines):
     """A record; engines are (turns in ms, largest error)."""
-    return {"threads": 1, "round_trip_ns": 100, "peak_gflops": 200,
+    return {"threads": 1, "round_trip_ns": 100, "peak_gflops": 200, "foreign": 0.0,
             "engines": {name: {"rounds": turns, "median_ms": sorted(turns)[len(turns) // 2], "peak_mb": 50,
                                "load_s": 0.1, "max_error": error, "agrees": error <= measure.TOLERANCE}
                         for name, (turns, error) in engines.items()}}
@@ -83,7 +83,7 @@ def test_a_record_with_nothing_but_failures_makes_a_page():
     result = {"date": "2026-01-01", "versions": {"planish": "1", "ncnn": "2"}, "settings": {"rounds": 1, "seconds": 1, "target": "cpu"},
               "machine": {"cpu": "c", "cores": 1, "memory_gib": 1, "system": "s"},
               "models": [{"name": "n", "source": "file", "compile": {"error": "operators without support"},
-                          "runs": [{"threads": 1, "round_trip_ns": None, "peak_gflops": 0, "engines": {"ncnn": {"error": "refused"}}}]}]}
+                          "runs": [{"threads": 1, "round_trip_ns": None, "peak_gflops": 0, "foreign": 0.0, "engines": {"ncnn": {"error": "refused"}}}]}]}
     page = report.page(result)
     assert "operators without support" in page and "n, ncnn f32: refused" in page
 
