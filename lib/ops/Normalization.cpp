@@ -172,7 +172,8 @@ ValueId softmaxAlong(Importer &i, ValueId x, const Ints &axes, bool log) {
   ValueId shifted = apply(i, Binary::Sub, x, apply(i, Reduce::Max, x, axes));
   ValueId powers = apply(i, Unary::Exp, shifted);
   ValueId sum = apply(i, Reduce::Sum, powers, axes);
-  return log ? apply(i, Binary::Sub, shifted, apply(i, Unary::Log, sum)) : apply(i, Binary::Div, powers, sum);
+  return log ? apply(i, Binary::Sub, shifted, apply(i, Unary::Log, sum))
+             : apply(i, Binary::Mul, powers, apply(i, Unary::Reciprocal, sum));
 }
 /// Before version 13 all dimensions from the axis on were one.
 template <bool Log> std::vector<ValueId> importSoftmax1(Importer &i) {
