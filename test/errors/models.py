@@ -211,7 +211,7 @@ BAD = [
     Bad("domain", file_of(other_domain), UNSUPPORTED, ["com.example::Fancy", "'culprit'"]),
     Bad("function", file_of(own_function), UNSUPPORTED, ["mine::F", "'culprit'"]),
     Bad("control_flow", file_of(lambda: model([node("If", ["x"], then_branch=good().graph, else_branch=good().graph)])),
-        UNSUPPORTED, ["'If of opset 13'", "'culprit'"]),
+        BAD_INPUT, ["'culprit' ('If')", "the condition is f32[1,3,8,8]"]),
     Bad("too_old", file_of(lambda: model([node("Gelu")])), UNSUPPORTED, ["'Gelu of opset 13'"]),
     Bad("string_tensor", with_tensor(tensor([1], TensorProto.STRING)), UNSUPPORTED, ["'w'", "string"]),
     Bad("uint16_tensor", with_tensor(tensor([1], TensorProto.UINT16)), UNSUPPORTED, ["'w'", "uint16"]),
