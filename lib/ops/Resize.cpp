@@ -377,9 +377,8 @@ std::vector<ValueId> resized(Importer &i, ValueId x, const ResizeAttrs &a) {
   if (a.mode == ResizeMode::Nearest) return one(i.append(kResize, a, {x}));
   DType type = i.type(x).dtype;
   if (isFloat(type)) return one(interpolated(i, x, a));
-  // Between integers lie none: they are interpolated as floats, to the nearest.
-  ValueId y = apply(i, Unary::Round, interpolated(i, convertedTo(i, x, DType::f32), a));
-  return one(convertedTo(i, y, type));
+  // Between integers lie none: they are interpolated as floats and cut off, as the ONNX reference does.
+  return one(convertedTo(i, interpolated(i, convertedTo(i, x, DType::f32), a), type));
 }
 Ints allAxes(size_t rank) {
   Ints r;
