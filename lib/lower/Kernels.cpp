@@ -154,12 +154,11 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
   }
   for (const Operand &o : step.out)
     out.push_back(bufferFor(o, "y" + (step.out.size() > 1 ? std::to_string(out.size()) : "")));
-  if (const graph::Node &node = g[step.node]; !step.copy && node.op->loops) {
-    r.definition = graph::loopsOf(node, g, in, out);
+  if (!step.copy && g[step.node].op->loops) {
+    r.definition = graph::loopsOf(g[step.node], g, in, out);
     return r;
-  } else {
-    r.compute = step.copy ? copyOf(in[0], out[0]) : graph::computeOf(node, g, in, out[0]);
   }
+  r.compute = step.copy ? copyOf(in[0], out[0]) : graph::computeOf(g[step.node], g, in, out[0]);
   inlineSoleElements(r.compute, sole);
   r.definition = loop::definition(r.compute);
   return r;
@@ -215,7 +214,7 @@ Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
   r.info.config = s->config;
   r.info.key = s->key;
   r.info.tuned = s->tuned;
-  r.info.nodes = g[step.node].loc.onnxNodes;
+  if (!g.nodes().empty()) r.info.nodes = g[step.node].loc.onnxNodes;  // else a branch's constant, copied
   return r;
 }
 
