@@ -149,7 +149,7 @@ Compute convolution(const Shape &s, const Options &o) {
 }
 
 struct Case {
-  const char *name;
+  std::string name;
   Shape shape;
   Options options;
   double published = 0; // percent of peak of the prototype on the machine it was written on; 0: not measured
@@ -157,14 +157,28 @@ struct Case {
   schedule::Config config = {};
 };
 
-const std::vector<Case> kCases = {
-    {"3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {}, 101.6},
-    {"3x3_64x56_relu", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 101.5},
-    {"3x3_64x56_res_relu", {64, 64, 56, 56, 3, 1, 1}, {.residual = true, .act = Activation::Relu}, 100.8},
-    {"3x3_64x56_silu", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Silu}, 99.7},
-    {"3x3_64x56_view128", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu, .outStride = 128}, 101.2},
-    {"3x3_256x14", {256, 256, 14, 14, 3, 1, 1}, {.act = Activation::Relu}, 109},
-    {"3x3_512x7", {512, 512, 7, 7, 3, 1, 1}, {.act = Activation::Relu}, 118},
+const schedule::Config kDirect{{"tile", 0}};
+
+const std::vector<Case> kPublished = {
+    {"3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {}, 101.6, false, false, kDirect},
+    {"3x3_64x56_relu", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 101.5, false, false, kDirect},
+    {"3x3_64x56_res_relu",
+     {64, 64, 56, 56, 3, 1, 1},
+     {.residual = true, .act = Activation::Relu},
+     100.8,
+     false,
+     false,
+     kDirect},
+    {"3x3_64x56_silu", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Silu}, 99.7, false, false, kDirect},
+    {"3x3_64x56_view128",
+     {64, 64, 56, 56, 3, 1, 1},
+     {.act = Activation::Relu, .outStride = 128},
+     101.2,
+     false,
+     false,
+     kDirect},
+    {"3x3_256x14", {256, 256, 14, 14, 3, 1, 1}, {.act = Activation::Relu}, 109, false, false, kDirect},
+    {"3x3_512x7", {512, 512, 7, 7, 3, 1, 1}, {.act = Activation::Relu}, 118, false, false, kDirect},
     {"3x3s2_128x56", {128, 128, 56, 56, 3, 2, 1}, {.act = Activation::Relu}, 99.8},
     {"1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 99.2},
     {"1x1_64x56_256_res", {64, 256, 56, 56, 1, 1, 0}, {.residual = true, .act = Activation::Relu}, 95.6},
@@ -187,8 +201,14 @@ const std::vector<Case> kCases = {
      66,
      false,
      true,
-     {{"prefetch", 0}}},
-    {"3x3_512x7_cold_prefetch", {512, 512, 7, 7, 3, 1, 1}, {.act = Activation::Relu}, 105, false, true},
+     {{"prefetch", 0}, {"tile", 0}}},
+    {"3x3_512x7_cold_prefetch",
+     {512, 512, 7, 7, 3, 1, 1},
+     {.act = Activation::Relu},
+     105,
+     false,
+     true,
+     kDirect},
     {"1x1_2048x7_512_cold",
      {2048, 512, 7, 7, 1, 1, 0},
      {.act = Activation::Relu},
@@ -200,9 +220,43 @@ const std::vector<Case> kCases = {
     {"symbolic_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu, .symbolic = true}},
     {"symbolic_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu, .symbolic = true}},
     {"symbolic_dw_3x3_96x56", {96, 96, 56, 56, 3, 1, 1, true}, {.act = Activation::Relu, .symbolic = true}},
-    {"avx2_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 98, true},
+    {"avx2_3x3_64x56", {64, 64, 56, 56, 3, 1, 1}, {.act = Activation::Relu}, 98, true, false, kDirect},
     {"avx2_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 95, true},
 };
+
+/// Dense 3 x 3 convolutions directly and by Winograd's transform, in percent of the direct form's peak.
+std::vector<Case> allCases() {
+  struct Map {
+    int64_t channels, size;
+  };
+  std::vector<Case> r = kPublished;
+  for (auto [n, size] : {Map{64, 56},
+                         {128, 28},
+                         {256, 14},
+                         {512, 7},
+                         {64, 80},
+                         {32, 160},
+                         {128, 40},
+                         {256, 20},
+                         {24, 80},
+                         {48, 40},
+                         {58, 28},
+                         {116, 14}})
+    for (const char *tile : {"0", "2", "4"}) {
+      std::string name = "wino" + std::string(tile) + "_" + std::to_string(n) + "x" + std::to_string(size);
+      r.push_back({name, {n, n, size, size, 3, 1, 1}, {.act = Activation::Relu}});
+      r.back().config = {{"tile", tile[0] - '0'}};
+    }
+  for (int64_t tile : {2, 4})
+    r.push_back({"avx2_wino" + std::to_string(tile) + "_64x56",
+                 {64, 64, 56, 56, 3, 1, 1},
+                 {.act = Activation::Relu},
+                 0,
+                 true,
+                 false,
+                 {{"tile", tile}}});
+  return r;
+}
 
 /// 64-byte aligned memory for buffers.
 class Memory {
@@ -246,7 +300,7 @@ Built build(const Case &k, const schedule::Config &config, codegen::Jit &jit, co
   Legal legal{.fma = target.fma};
   auto code = jit.compile(legalize(unroll(vectorize(b.scheduled.lowered.function)), legal));
   if (!code) {
-    std::fprintf(stderr, "%s: %s\n", k.name, code.error().text.c_str());
+    std::fprintf(stderr, "%s: %s\n", k.name.c_str(), code.error().text.c_str());
     std::exit(1);
   }
   b.code = *code;
@@ -269,16 +323,16 @@ double timed(const Case &k, const Built &b, double &packRate) {
   std::vector<std::vector<void *>> sets{params};
   packRate = 0;
   for (const auto &p : b.scheduled.lowered.packings) {
-    int64_t bytes = schedule::packedBytes(p.function);
+    int64_t bytes = schedule::packedBytes(p);
     void *to = memory.addBytes(bytes);
     double t = now();
-    schedule::runPacking(p.function, params[size_t(p.param)], to);
+    schedule::runPacking(p, params[size_t(p.param)], to);
     if (packRate == 0) packRate = double(bytes / byteSize(p.function.params[1]->dtype)) / (now() - t) * 1e-6;
     sets[0][size_t(p.param)] = to;
   }
   if (k.cold) {
     const auto &p = b.scheduled.lowered.packings[0];
-    int64_t bytes = schedule::packedBytes(p.function);
+    int64_t bytes = schedule::packedBytes(p);
     while (bytes * int64_t(sets.size()) < 130'000'000) {
       sets.push_back(sets[0]);
       void *copy = memory.addBytes(bytes);
@@ -344,15 +398,15 @@ int main(int argc, char **argv) {
   if (mode != "--show")
     std::printf("peak: %.1f GFLOP/s fp32, %.1f GOP/s u8 x s8\n%-24s %8s %8s %7s %7s %8s %7s  %s\n", peakF,
                 peakI, "kernel", "us", "G/s", "% peak", "note", "compile", "pack", "template and knobs");
-  for (const Case &k : kCases) {
-    if (std::string(k.name).find(only) == std::string::npos) continue;
+  for (const Case &k : allCases()) {
+    if (k.name.find(only) == std::string::npos) continue;
     const Target &target = k.avx2 ? narrow : wide;
     double peak = (k.options.int8 ? peakI : peakF) / (k.avx2 ? 2 : 1);
     auto measure = [&](const schedule::Config &config) {
       Built b = build(k, config, k.avx2 ? jit2 : jit, target);
       double packRate, s = timed(k, b, packRate), rate = k.shape.flops() / s * 1e-9;
-      std::printf("%-24s %8.1f %8.1f %6.1f%% %6.1f%% %5.1f ms %4.0f M/s  %.*s %s\n", k.name, s * 1e6, rate,
-                  rate / peak * 100, k.published, b.milliseconds, packRate,
+      std::printf("%-24s %8.1f %8.1f %6.1f%% %6.1f%% %5.1f ms %4.0f M/s  %.*s %s\n", k.name.c_str(), s * 1e6,
+                  rate, rate / peak * 100, k.published, b.milliseconds, packRate,
                   int(b.scheduled.templateName.size()), b.scheduled.templateName.data(),
                   textOf(b.scheduled.config).c_str());
       std::fflush(stdout);

@@ -23,7 +23,7 @@ using Shapes = std::map<std::string, std::vector<int64_t>>;
 
 driver::Artifact compile(const std::string &model, const std::string &output, const std::string &target,
                          const std::string &name, const Shapes &shapes, const Shapes &maxShapes,
-                         const std::string &library, const std::string &tuning) {
+                         const std::string &library, const std::string &tuning, bool strict) {
   driver::Options options;
   options.model = model;
   options.output = output;
@@ -32,6 +32,7 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
   options.shapes = shapes;
   options.maxShapes = maxShapes;
   options.tuning = tuning;
+  options.strict = strict;
   if (library == "a") {
     options.library = artifact::LibraryKind::Static;
   } else if (library == "both") {
@@ -123,8 +124,8 @@ PYBIND11_MODULE(_compiler, module) {
       .def_readonly("arena_bytes", &driver::Artifact::arenaBytes)
       .def_readonly("library_bytes", &driver::Artifact::libraryBytes);
   module.def("compile", &compile, py::kw_only(), py::arg("model"), py::arg("output"), py::arg("target"),
-             py::arg("name"), py::arg("shapes"), py::arg("max_shapes"), py::arg("library"),
-             py::arg("tuning"));
+             py::arg("name"), py::arg("shapes"), py::arg("max_shapes"), py::arg("library"), py::arg("tuning"),
+             py::arg("strict"));
   module.def("tune", &tuneModel, py::kw_only(), py::arg("model"), py::arg("target"), py::arg("database"),
              py::arg("seconds"), py::arg("shapes"), py::arg("max_shapes"), py::arg("progress"));
 }

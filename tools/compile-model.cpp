@@ -141,6 +141,7 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                                    "kind of library (default: so)");
   app.add_option("--tuning", o.tuning, "tuning database to take the kernels' knobs from")
       ->option_text("DB.jsonl");
+  app.add_flag("--strict", o.strict, "no Winograd transform, no sums split over lanes");
   addChoice<driver::Emit>(app, "--emit", o.emit,
                           {{"graph", driver::Emit::Graph},
                            {"loop", driver::Emit::Loop},

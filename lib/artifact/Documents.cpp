@@ -229,6 +229,9 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
                               {"library", files.libraryBytes}}},
       {"copies", noted(p, &loop::LaunchInfo::copies)},
       {"serial", noted(p, &loop::LaunchInfo::serial)},
+      {"transformedWeights", json::Object{{"layers", p.transformed.launches},
+                                          {"bytes", p.transformed.bytes},
+                                          {"originalBytes", p.transformed.originalBytes}}},
       {"launches", std::move(launches)},
       {"constants", std::move(constants)},
   });

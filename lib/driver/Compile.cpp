@@ -7,9 +7,11 @@
 #include "planish/lower/Lower.h"
 #include "planish/onnx/Import.h"
 #include "planish/support/Hash.h"
+#include "planish/support/Text.h"
 #include "planish/transform/Passes.h"
 
 #include <chrono>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <optional>
@@ -119,6 +121,14 @@ std::string realNodesNote(const std::vector<std::string> &nodes) {
          (nodes.size() > kNamed ? ", ..." : "");
 }
 
+/// What faster kernels cost in memory.
+std::string transformNote(const loop::TransformedWeights &t) {
+  auto megabytes = [](int64_t bytes) { return textOf(std::round(double(bytes) / 1e4) / 100) + " MB"; };
+  return std::to_string(t.launches) + (t.launches == 1 ? " layer uses" : " layers use") +
+         " Winograd's transform; its weights take " + megabytes(t.bytes) + ", were " +
+         megabytes(t.originalBytes) + " (--strict: none)";
+}
+
 /// The form that --emit asks for, of a program for a target.
 Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
   switch (form) {
@@ -167,9 +177,11 @@ Result<Artifact> compile(const Options &o) {
   }
 
   lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
-  PLANISH_ASSIGN(Program program, lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr}));
+  PLANISH_ASSIGN(Program program,
+                 lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr, o.strict}));
   if (tuning) art.notes.push_back(tuningNote(program, *tuning, o, target));
   count(program, art);
+  if (program.transformed.launches) art.notes.push_back(transformNote(program.transformed));
   clock.lap("lower");
 
   if (o.emit != Emit::Nothing) {

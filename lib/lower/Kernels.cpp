@@ -164,10 +164,11 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
   return r;
 }
 
-ScheduledFunction scheduledFunction(Compute compute, const Target &target, const schedule::Config &config) {
+ScheduledFunction scheduledFunction(Compute compute, const Target &target, const schedule::Config &config,
+                                    bool strict) {
   double flops = flopsOf(compute), bytes = 0;
   for (const Buffer &b : compute.params) bytes += upperElements(b) * byteSize(b->dtype);
-  schedule::Scheduled made = schedule::schedule(std::move(compute), target, config);
+  schedule::Scheduled made = schedule::schedule(std::move(compute), target, config, strict);
   loop::Function f = std::move(made.lowered.function);
   if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
   f = loop::legalize(loop::unroll(loop::vectorize(f)), legalOn(target));
@@ -264,9 +265,11 @@ Result<const KernelSet::Shared *> KernelSet::shared(StepCompute step) {
       PLANISH_ASSIGN(config, schedule::knobsFor(step.compute, target, *entry));
       s.tuned = true;
     }
-    ScheduledFunction scheduled = scheduledFunction(std::move(step.compute), target, config);
+    if (auto tile = tiles.find(s.key); tile != tiles.end())
+      config[std::string(schedule::kTileKnob)] = tile->second;
+    ScheduledFunction scheduled = scheduledFunction(std::move(step.compute), target, config, options.strict);
     f = std::move(scheduled.function);
-    for (auto &p : scheduled.packings) s.packings.emplace(p.param, std::move(p.function));
+    for (auto &p : scheduled.packings) s.packings[p.param] = std::move(p);
     s.templateName = scheduled.templateName;
     s.config = textOf(scheduled.config);
   }
@@ -277,7 +280,8 @@ Result<const KernelSet::Shared *> KernelSet::shared(StepCompute step) {
   return &byText.emplace(std::move(key), std::move(s)).first->second;
 }
 
-void KernelSet::bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing) {
+void KernelSet::bindConstant(Argument &argument, const Operand &operand,
+                             const schedule::Kernel::Packing *packing) {
   // The operand may be a view of the constant: a reshape that was too large to fold.
   const graph::Value &value = *storage.roots[size_t(operand.place.root)].constant;
   argument.offset = loop::imm(0);
@@ -288,11 +292,14 @@ void KernelSet::bindConstant(Argument &argument, const Operand &operand, const l
   }
   auto first = loop::constantOf(operand.place.view.offset);
   PLANISH_CHECK(first, "a packed constant that begins at a run-time offset");
-  const loop::BufferNode &to = *packing->params[1];
-  int64_t bytes = byteSize(to.dtype);
-  for (int64_t d : loop::constantsOf(to.shape)) bytes *= d;
-  auto packed = std::make_shared<std::vector<std::byte>>(size_t(bytes));
-  schedule::runPacking(*packing, value.data->data() + *first * byteSize(to.dtype), packed->data());
+  auto packed = std::make_shared<std::vector<std::byte>>(size_t(schedule::packedBytes(*packing)));
+  int64_t element = byteSize(packing->function.params[1]->dtype);
+  schedule::runPacking(*packing, value.data->data() + *first * element, packed->data());
+  if (packing->prepare) {
+    ++transformed.launches;
+    transformed.bytes += int64_t(packed->size());
+    transformed.originalBytes += int64_t(value.data->size());
+  }
   argument.constant = addConstant(value.name, std::move(packed));
 }
 

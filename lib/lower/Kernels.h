@@ -3,6 +3,7 @@
 #pragma once
 
 #include "Storage.h"
+#include "WeightBudget.h"
 
 #include "planish/lower/Lower.h"
 
@@ -40,17 +41,18 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
 class KernelSet {
 public:
   KernelSet(const Target &target, const LowerOptions &options, const Storage &storage)
-      : target(target), options(options), storage(storage) {}
+      : target(target), options(options), storage(storage), tiles(chosenTiles(storage, target, options)) {}
 
   /// A step of `g` that is no control flow.
   Result<LoweredStep> lower(const graph::Graph &g, const Step &step);
   std::vector<loop::FunctionRef> kernels() const { return functions; }
   std::vector<loop::ConstantData> constants;
+  loop::TransformedWeights transformed;
 
 private:
   struct Shared {
     loop::FunctionRef function;
-    std::map<int, loop::Function> packings;  // by parameter
+    std::map<int, schedule::Kernel::Packing> packings;  // by parameter
     std::string_view templateName;
     std::string config, key;
     bool tuned = false;
@@ -59,12 +61,13 @@ private:
   };
   Result<const Shared *> shared(StepCompute step);
   /// Fills in where the kernel finds this part of a constant, packed if it wants that.
-  void bindConstant(Argument &argument, const Operand &operand, const loop::Function *packing);
+  void bindConstant(Argument &argument, const Operand &operand, const schedule::Kernel::Packing *packing);
   int64_t addConstant(std::string name, graph::Bytes bytes);
 
   const Target &target;
   const LowerOptions &options; // its name is the prefix of every symbol, so that models link into one program
   const Storage &storage;
+  std::map<std::string, int64_t> tiles; // of Winograd, by schedule::keyOf
   std::map<std::string, Shared> byText;
   std::vector<loop::FunctionRef> functions;
   std::map<std::string, int64_t> constantByHash;

@@ -321,6 +321,7 @@ Result<Program> lower(const Graph &g, const Target &target, const LowerOptions &
   for (const loop::FunctionRef &k : p.kernels)
     p.scratchBytes = std::max(p.scratchBytes, loop::planScratch(*k).bytes);
   p.constants = std::move(kernels.constants);
+  p.transformed = kernels.transformed;
 
   HostBuilder host(g, storage, memory, launches.steps, p);
   host.build();

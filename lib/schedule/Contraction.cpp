@@ -295,6 +295,7 @@ Config defaults(const Kernel &kernel, const Target &t) {
   int64_t depth = usesDot(k, r) ? (s.depth + 3) / 4 * 4 : s.depth;
   int64_t quads = usesDot(k, r) ? depth / 4 : depth;
   Config c;
+  if (hasWinograd(kernel, t)) c[std::string(kTileKnob)] = 0;
   c["vectors"] = vectors;
   c["pixels"] = pixels;
   c["unroll"] = dividing(quads, {4, 3, 5, 2});
@@ -321,11 +322,13 @@ CostModel model(const Kernel &kernel, const Target &t) {
   };
 }
 
-std::vector<Knob> space(const Kernel &, const Target &) {
-  return {{"vectors", {1, 2, 3, 4}},    {"pixels", {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14}},
-          {"unroll", {1, 2, 3, 4, 8}},  {"block", {8, 16, 24, 32, 64}},
-          {"prefetch", {0, 1}},         {"strip", {0, 1, 2, 4, 8, 16}},
-          {"parallel", {0, 1, 2, 3, 4}}};
+std::vector<Knob> space(const Kernel &k, const Target &t) {
+  std::vector<Knob> r{{"vectors", {1, 2, 3, 4}},    {"pixels", {1, 2, 3, 4, 5, 6, 7, 8, 10, 12, 14}},
+                      {"unroll", {1, 2, 3, 4, 8}},  {"block", {8, 16, 24, 32, 64}},
+                      {"prefetch", {0, 1}},         {"strip", {0, 1, 2, 4, 8, 16}},
+                      {"parallel", {0, 1, 2, 3, 4}}};
+  if (hasWinograd(k, t)) r.push_back({kTileKnob, {0, 2, 4}});
+  return r;
 }
 
 } // namespace

@@ -33,6 +33,9 @@ void markParallel(Kernel &k, const std::vector<Axis> &outer, int64_t choice);
 
 int64_t knob(const Config &c, std::string_view name);
 
-extern const Template kContraction, kWindow, kPointwise, kReduction;
+/// Winograd's transform applies: then the knob "tile" chooses between it and direct sums.
+bool hasWinograd(const Kernel &k, const Target &t);
+
+extern const Template kWinograd, kContraction, kWindow, kPointwise, kReduction;
 
 } // namespace planish::schedule

@@ -125,16 +125,25 @@ template <class T> void runAs(const Copy &c, const void *from, void *to) {
   Runner<T>{c, static_cast<const T *>(from), static_cast<T *>(to)}.run(0, c.from.offset, c.to.offset, guards);
 }
 
-} // namespace
-
-int64_t packedBytes(const Function &packing) {
+int64_t bytesOf(const BufferNode &b) {
   int64_t n = 1;
-  for (int64_t d : constantsOf(packing.params[1]->shape)) n *= d;
-  return n * byteSize(packing.params[1]->dtype);
+  for (int64_t d : constantsOf(b.shape)) n *= d;
+  return n * byteSize(b.dtype);
 }
 
-void runPacking(const Function &packing, const void *from, void *to) {
-  std::memset(to, 0, size_t(packedBytes(packing)));
+} // namespace
+
+int64_t packedBytes(const Kernel::Packing &packing) { return bytesOf(*packing.function.params[1]); }
+
+void runPacking(const Kernel::Packing &p, const void *from, void *to) {
+  const Function &packing = p.function;
+  std::vector<std::byte> prepared;
+  if (p.prepare) {
+    prepared.resize(size_t(bytesOf(*packing.params[0])));
+    p.prepare(from, prepared.data());
+    from = prepared.data();
+  }
+  std::memset(to, 0, size_t(packedBytes(p)));
   if (auto c = copyOf(packing)) {
     switch (c->elementBytes) {
     case 1: return runAs<uint8_t>(*c, from, to);

@@ -73,6 +73,11 @@ std::vector<Knob> space(const Kernel &, const Target &) {
 
 } // namespace
 
-const Template kReduction = {"reduction.cpu", matches, space, defaults, apply};
+const Template kReduction = {.name = "reduction.cpu",
+                             .matches = matches,
+                             .space = space,
+                             .defaults = defaults,
+                             .apply = apply,
+                             .reassociates = true};
 
 } // namespace planish::schedule

@@ -24,24 +24,27 @@ bool isEmpty(const Kernel &k) {
 } // namespace
 
 std::span<const Template> templates() {
-  static const Template rows[] = {kContraction, kWindow, kReduction, kPointwise, kSerial};
+  static const Template rows[] = {kWinograd, kContraction, kWindow, kReduction, kPointwise, kSerial};
   return rows;
 }
 
-const Template &templateFor(const Kernel &kernel, const Target &target) {
+const Template &templateFor(const Kernel &kernel, const Target &target, const Config &config, bool strict) {
   std::span<const Template> rows = templates();
   if (isEmpty(kernel)) return rows.back();
-  for (const Template &row : rows)
-    if (row.matches(kernel, target)) return row;
+  for (const Template &row : rows) {
+    if ((strict && row.reassociates) || !row.matches(kernel, target)) continue;
+    if (!row.chosen || row.chosen(kernel, config, target)) return row;
+  }
   return rows.back();
 }
 
-Scheduled schedule(loop::Compute compute, const Target &target, const Config &config) {
+Scheduled schedule(loop::Compute compute, const Target &target, const Config &config, bool strict) {
   Kernel kernel(std::move(compute));
-  const Template &row = templateFor(kernel, target);
+  const Template &row = templateFor(kernel, target, config, strict);
   Config full = row.defaults(kernel, target);
   for (const auto &[name, value] : config)
     if (auto it = full.find(name); it != full.end()) it->second = value;
+  if (row.build) return {row.build(kernel, full, target), row.name, full};
   row.apply(kernel, full, target);
   return {kernel.materialize(), row.name, full};
 }

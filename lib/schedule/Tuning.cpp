@@ -166,7 +166,7 @@ size_t TuningDatabase::sizeFor(const std::string &target) const {
 Result<Config> knobsFor(const Compute &compute, const Target &target, const TuningDatabase::Entry &entry) {
   const TuningRecord &r = entry.record;
   Kernel kernel(compute);
-  const Template &row = templateFor(kernel, target);
+  const Template &row = templateFor(kernel, target, r.knobs);
   auto wrong = [&](const std::string &what) {
     return badInput(entry.origin + ": " + what + "; tune again, or take the line out");
   };

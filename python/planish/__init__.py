@@ -58,6 +58,7 @@ def compile(
     name: Optional[str] = None,
     library: str = "so",
     tuning: Union[str, os.PathLike[str], None] = None,
+    strict: bool = False,
 ) -> Artifact:
     """Compiles an ONNX model into a directory with a library, its C header, a manifest and a report.
 
@@ -68,6 +69,7 @@ def compile(
     name: of the library and its symbols; the file's stem by default.
     library: "so", "a" or "both".
     tuning: a database that tune() wrote, to take the kernels' knobs from.
+    strict: no Winograd transform and no sum split over vector lanes; slower.
 
     Raises CompileError, or UnsupportedError with all that is missing; FileNotFoundError without the file.
     """
@@ -78,7 +80,7 @@ def compile(
         try:
             done = _compiler.compile(
                 model=str(path), output=directory, target=target, name=name or "", shapes=sizes(shapes),
-                max_shapes=sizes(max_shapes), library=library, tuning=os.fspath(tuning or ""))
+                max_shapes=sizes(max_shapes), library=library, tuning=os.fspath(tuning or ""), strict=strict)
         except BaseException:
             if out is None:
                 os.rmdir(directory)  # a failed compilation writes nothing

@@ -29,6 +29,7 @@ def compile(
     max_shapes: dict[str, list[int]],
     library: str,
     tuning: str,
+    strict: bool,
 ) -> Result: ...
 def tune(
     *,

@@ -62,6 +62,12 @@ struct Materialised {
   int64_t launch = 0;              // index of the launch that completes it
 };
 
+/// Constants that kernels read in another form than the model's, for speed (Winograd's transform).
+struct TransformedWeights {
+  int64_t launches = 0;
+  int64_t bytes = 0, originalBytes = 0;
+};
+
 struct Program {
   std::string name;
   std::vector<Port> inputs, outputs;
@@ -73,6 +79,7 @@ struct Program {
   std::vector<Materialised> values;
   std::vector<std::string> failures; // what can go wrong in a run, as the user is told
   int64_t arenaBytes = 0;            // without the 64-byte tail
+  TransformedWeights transformed;
   int64_t scratchBytes = 0;          // of each thread: the most that a kernel takes
 };
 

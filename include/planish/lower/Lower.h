@@ -22,6 +22,7 @@ struct LowerOptions {
   std::string name = "model";
   Mode mode = Mode::Scheduled;
   const schedule::TuningDatabase *tuning = nullptr;  // knobs that replace the templates' own
+  bool strict = false; // no template that reassociates sums: see schedule::Template
 };
 
 /// The graph's symbols become scalars of the host function; memory is planned for their bounds.
@@ -46,6 +47,6 @@ struct ScheduledFunction {
 };
 /// `config` replaces the template's own choices where it names a knob.
 ScheduledFunction scheduledFunction(loop::Compute compute, const Target &target,
-                                    const schedule::Config &config = {});
+                                    const schedule::Config &config = {}, bool strict = false);
 
 } // namespace planish::lower

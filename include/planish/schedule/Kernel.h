@@ -52,6 +52,7 @@ public:
   struct Packing {
     int param; // index in the kernel's parameters
     loop::Function function; // (original constant) -> (packed constant)
+    std::function<void(const void *from, void *to)> prepare{}; // where given, makes what `function` reads
   };
   struct Lowered {
     loop::Function function; // loop kinds still on the loops

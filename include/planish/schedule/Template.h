@@ -29,13 +29,20 @@ struct Template {
   bool (*matches)(const Kernel &, const Target &);
   std::vector<Knob> (*space)(const Kernel &, const Target &);
   Config (*defaults)(const Kernel &, const Target &);  // the untuned choice
-  void (*apply)(Kernel &, const Config &, const Target &);
+  void (*apply)(Kernel &, const Config &, const Target &);    // by verbs; or
   CostModel (*model)(const Kernel &, const Target &) = nullptr;  // absent: all choices look alike
+  Kernel::Lowered (*build)(const Kernel &, const Config &, const Target &) = nullptr; // the loops themselves
+  /// Where absent, a row that matches is chosen.
+  bool (*chosen)(const Kernel &, const Config &, const Target &) = nullptr;
+  /// Sums are split or formed in another way than term by term, so that rounding depends on the target.
+  bool reassociates = false;
 };
 
-/// First match wins; the last row matches everything and stays serial.
+/// First match wins; the last row matches everything and stays serial. `config` decides where several rows
+/// have the same knobs. A strict choice leaves out rows that reassociate.
 std::span<const Template> templates();
-const Template &templateFor(const Kernel &kernel, const Target &target);
+const Template &templateFor(const Kernel &kernel, const Target &target, const Config &config = {},
+                            bool strict = false);
 
 struct Scheduled {
   Kernel::Lowered lowered;
@@ -44,6 +51,20 @@ struct Scheduled {
 };
 /// The computation through its template (defaults, overridden by `config` where given), as loops
 /// with kinds; loop passes come after.
-Scheduled schedule(loop::Compute compute, const Target &target, const Config &config = {});
+Scheduled schedule(loop::Compute compute, const Target &target, const Config &config = {},
+                   bool strict = false);
+
+/// The name of the knob by which Winograd's transform is chosen: the tile it makes at once (2 or 4 in either
+/// direction), 0 for direct sums.
+inline constexpr std::string_view kTileKnob = "tile";
+
+/// What Winograd's transform with a tile would buy.
+struct WeightTrade {
+  int64_t tile;
+  double savedNs; // of one run in one thread, against direct sums
+  int64_t bytes, extraBytes; // of the transformed weights, and those beyond the direct form's
+};
+/// The tiles that save time on this target, fastest first.
+std::vector<WeightTrade> weightTrades(const Kernel &kernel, const Target &target);
 
 } // namespace planish::schedule

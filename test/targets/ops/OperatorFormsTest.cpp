@@ -229,8 +229,8 @@ std::string compareScheduled(const Case &c, const Target &target) {
   auto original = memoryOf(c, Data::Tame);
   std::vector<std::pair<int, std::vector<std::byte>>> packed;
   for (const schedule::Kernel::Packing &p : made.lowered.packings) {
-    packed.emplace_back(p.param, size_t(schedule::packedBytes(p.function)));
-    schedule::runPacking(p.function, original->pointers[size_t(p.param)], packed.back().second.data());
+    packed.emplace_back(p.param, size_t(schedule::packedBytes(p)));
+    schedule::runPacking(p, original->pointers[size_t(p.param)], packed.back().second.data());
   }
   Contents want = interpreted(c, Data::Tame);
   for (bool machine : {false, true}) {

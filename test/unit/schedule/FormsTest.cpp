@@ -22,7 +22,7 @@ TEST(Forms, AgreeOnRandomCases) {
     Case c = randomCase(random);
     Target t = randomTarget(random);
     Config config = random.chance(30) ? Config{} : randomConfig(c.compute, t, random);
-    ++taken[std::string(templateFor(Kernel(c.compute), t).name)];
+    ++taken[std::string(templateFor(Kernel(c.compute), t, config).name)];
     std::string wrong = compareForms(c, t, config, seed);
     EXPECT_EQ(wrong, "") << c.text << "\n  vectorBytes=" << t.vectorBytes << " dot4=" << t.dot4
                          << " cores=" << t.cores << " " << textOf(config)

@@ -1,0 +1,71 @@
+"""Winograd's transform in whole models: what is said of it, its results, its budget, and --strict."""
+
+import json
+
+import nets
+import numpy
+import onnx
+import pytest
+from conftest import onnx_runtime
+
+planish = pytest.importorskip("planish")
+
+TARGET = "cpu:x86-64-v3"
+CHANNELS, SIZE = 32, 31
+
+
+def chain(layers, channels=CHANNELS, size=SIZE):
+    """Convolutions by 3 x 3 taps with ReLU, of equal shapes and own weights."""
+    nodes, constants = [], {}
+    for i in range(layers):
+        constants[f"w{i}"] = nets.weights(10 + i, channels, channels, 3, 3)
+        nodes += [("Conv", [f"x{i}", f"w{i}"], f"c{i}", {"pads": [1, 1, 1, 1]}), ("Relu", [f"c{i}"], f"x{i + 1}", {})]
+    return nets.model(nodes, {"x0": [1, channels, size, size]}, [f"x{layers}"], constants)
+
+
+def compiled(compile_model, folder, net, *flags):
+    """The report, and what was said."""
+    onnx.save(net, folder.with_suffix(".onnx"))
+    done = compile_model(folder.with_suffix(".onnx"), "-o", folder, "--target", TARGET, *flags)
+    return json.loads((folder / "report.json").read_text()), done.stderr
+
+
+def feeds(size=SIZE):
+    return {"x0": numpy.random.default_rng(1).standard_normal((1, CHANNELS, size, size)).astype(numpy.float32)}
+
+
+def templates(report):
+    return {launch["template"] for launch in report["launches"] if "Conv" in launch["kernel"] or "conv" in launch["kernel"]}
+
+
+def test_results_and_strict(compile_model, tmp_path):
+    net = chain(2)
+    default, said = compiled(compile_model, tmp_path / "default", net)
+    strict, quiet = compiled(compile_model, tmp_path / "strict", net, "--strict")
+    assert templates(default) == {"winograd.cpu"} and "Winograd's transform" in said
+    assert templates(strict) == {"contraction.cpu"} and "Winograd" not in quiet
+    assert strict["transformedWeights"] == {"layers": 0, "bytes": 0, "originalBytes": 0}
+    want = onnx_runtime(tmp_path / "default.onnx")(feeds())["x2"]
+    results = []
+    for folder in ("default", "strict"):
+        for threads in (1, 2, 3):
+            results.append(planish.load(tmp_path / folder, threads=threads).run(feeds())["x2"])
+            assert abs(results[-1] - want).max() <= 1e-5 * abs(want).max()
+    assert all((results[0] == r).all() for r in results[:3]) and all((results[3] == r).all() for r in results[3:])
+    assert (results[0] != results[3]).any()
+
+
+def test_weights_stay_within_the_budget(compile_model, tmp_path):
+    for layers in (1, 3, 6):
+        report, _ = compiled(compile_model, tmp_path / f"n{layers}", chain(layers))
+        used = report["transformedWeights"]
+        assert used["layers"] == layers
+        assert used["originalBytes"] == layers * CHANNELS * CHANNELS * 9 * 4
+        assert used["originalBytes"] < used["bytes"] <= 2 * used["originalBytes"]
+
+
+def test_python_takes_strict():
+    for strict, template in ((False, "winograd.cpu"), (True, "contraction.cpu")):
+        done = planish.compile(chain(1), target=TARGET, strict=strict)
+        with open(f"{done.directory}/report.json") as report:
+            assert templates(json.load(report)) == {template}
