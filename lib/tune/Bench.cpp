@@ -152,9 +152,9 @@ Bench::Code Bench::ready(const lower::ScheduledFunction &made, codegen::Jit::Ker
   code.packed.resize(operands.size());
   for (const auto &p : made.packings) {
     auto &to = code.packed[size_t(p.param)];
-    to = std::make_shared<Bytes>(schedule::packedBytes(p.function));
+    to = std::make_shared<Bytes>(schedule::packedBytes(p));
     const Operand &from = operands[size_t(p.param)];
-    schedule::runPacking(p.function, from.memory.data() + from.first, to->data());
+    schedule::runPacking(p, from.memory.data() + from.first, to->data());
   }
   code.tasks = constantOf(substitute(taskCount(made.function), largest(made.function.scalars))).value_or(1);
   return code;
