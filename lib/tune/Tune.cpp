@@ -275,7 +275,10 @@ private:
     const KernelResult &r = k.result;
     schedule::TuningRecord line{r.key, target.name, r.templateName, {},      r.defaultNs, r.bestNs,
                                 r.low, r.high,      r.about,        machine, kVersion};
-    if (k.search->improved()) line.knobs = r.best;
+    if (k.search->improved()) {
+      line.knobs = r.best;
+      line.templateName = schedule::templateFor(schedule::Kernel(k.computation.compute), target, r.best).name;
+    }
     if (auto left = line.knobs.find(kLeftAlone); left != line.knobs.end()) line.knobs.erase(left);
     if (k.recorded && k.recorded->record.knobs == line.knobs) return {};
     return writer.append(line);
