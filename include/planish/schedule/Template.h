@@ -29,9 +29,9 @@ struct Template {
   bool (*matches)(const Kernel &, const Target &);
   std::vector<Knob> (*space)(const Kernel &, const Target &);
   Config (*defaults)(const Kernel &, const Target &);  // the untuned choice
-  void (*apply)(Kernel &, const Config &, const Target &);    // by verbs; or
+  void (*apply)(Kernel &, const Config &, const Target &);  // by verbs
   CostModel (*model)(const Kernel &, const Target &) = nullptr;  // absent: all choices look alike
-  Kernel::Lowered (*build)(const Kernel &, const Config &, const Target &) = nullptr; // the loops themselves
+  Kernel::Lowered (*build)(const Kernel &, const Config &, const Target &) = nullptr; // in its place
   /// Where absent, a row that matches is chosen.
   bool (*chosen)(const Kernel &, const Config &, const Target &) = nullptr;
   /// Sums are split or formed in another way than term by term, so that rounding depends on the target.
