@@ -24,7 +24,7 @@ struct Options {
   std::map<std::string, std::vector<int64_t>> maxShapes; // bounds of inputs; free dimensions stay symbols
   artifact::LibraryKind library = artifact::LibraryKind::Shared;
   std::string tuning; // path of a tuning database (schedule/Tuning.h) to take knobs from; may be empty
-  bool strict = false; // no Winograd transform and no sum split over lanes: slower, rounded like the definition
+  bool strict = false; // no Winograd transform, no sums split over lanes; slower
   Emit emit = Emit::Nothing;
   std::string printAfter; // graph pass whose result goes to `text`
   std::string stopAfter; // last graph pass to run
