@@ -1,17 +1,16 @@
 // detect-stream: a compiled detector on a picture, a folder of pictures or a video.
+#include "run/Main.h"
 #include "stream/Detector.h"
 #include "stream/Output.h"
 #include "stream/Summary.h"
 
 #include "planish/support/Version.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <unistd.h>
 
 #include <chrono>
-#include <exception>
 #include <iostream>
 
 namespace planish::stream {
@@ -173,21 +172,11 @@ int main(int argc, char **argv) {
       "detect-stream"};
   stream::Options options;
   stream::declare(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "error: " << error.what() << "\nnote: detect-stream --help lists the flags\n";
-    return exitCode(ErrorKind::Usage);
-  }
-  try {
+  return run::toolMain(app, argc, argv, [&] {
     bool reported = false;
     const Status status = stream::detectStream(options, reported);
     if (status) return 0;
     if (!reported) stream::say(status.error());
     return exitCode(status.error().kind);
-  } catch (const std::exception &error) {
-    std::cerr << "internal error: " << error.what() << "\n";
-    return 70;
-  }
+  });
 }

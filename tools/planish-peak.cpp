@@ -1,17 +1,15 @@
 // planish-peak: what this machine can do at best, as a table and as the machine file.
 #include "peak/Measure.h"
+#include "run/Main.h"
 
 #include "planish/support/Version.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <cerrno>
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <fstream>
-#include <iostream>
 #include <system_error>
 #include <unistd.h>
 
@@ -118,20 +116,5 @@ int main(int argc, char **argv) {
       "planish-peak"};
   peak::Options options;
   peak::declare(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "error: " << error.what() << "\nnote: planish-peak --help lists the flags\n";
-    return exitCode(ErrorKind::Usage);
-  }
-  try {
-    const Status status = peak::measureMachine(options);
-    if (status) return 0;
-    std::cerr << "error: " << status.error().text << "\n";
-    return exitCode(status.error().kind);
-  } catch (const std::exception &error) {
-    std::cerr << "internal error: " << error.what() << "\n";
-    return 70;
-  }
+  return run::toolMain(app, argc, argv, [&] { return run::exitOf(peak::measureMachine(options)); });
 }

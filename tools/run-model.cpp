@@ -1,14 +1,13 @@
 // run-model: runs a compiled model, times it, and compares or fingerprints what it gives.
+#include "run/Main.h"
 #include "run/Profile.h"
 #include "run/Reports.h"
 
 #include "planish/support/Version.h"
 
-#include <CLI/CLI.hpp>
 #include <nlohmann/json.hpp>
 
 #include <cstdio>
-#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -250,20 +249,5 @@ int main(int argc, char **argv) {
                "run-model"};
   run::Options options;
   run::declare(app, options);
-  try {
-    app.parse(argc, argv);
-  } catch (const CLI::ParseError &error) {
-    if (error.get_exit_code() == 0) return app.exit(error);
-    std::cerr << "error: " << error.what() << "\nnote: run-model --help lists the flags\n";
-    return exitCode(ErrorKind::Usage);
-  }
-  try {
-    const Status status = run::runModel(options);
-    if (status) return 0;
-    std::cerr << "error: " << status.error().text << "\n";
-    return exitCode(status.error().kind);
-  } catch (const std::exception &error) {
-    std::cerr << "internal error: " << error.what() << "\n";
-    return 70;
-  }
+  return run::toolMain(app, argc, argv, [&] { return run::exitOf(run::runModel(options)); });
 }

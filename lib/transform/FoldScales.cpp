@@ -20,24 +20,13 @@ struct Rescaling {
   }
 };
 
-/// The operand of an elementwise node that an expression reads in place, or -1.
-int operandRead(const Meaning &m, const loop::Expr &e) {
-  auto *access = loop::as<loop::Load>(e);
-  if (!access || access->mask) return -1;
-  auto found = std::ranges::find(m.view.in, access->buffer);
-  return found == m.view.in.end() ? -1 : int(found - m.view.in.begin());
-}
-
 /// A node that computes y op c with a constant c that varies over at most one dimension.
 std::optional<Rescaling> rescalingOf(const Graph &g, const Node &node) {
-  if (node.op->cls != graph::OpClass::Elementwise || node.inputs.size() != 2) return std::nullopt;
-  auto meaning = meaningOf(g, node);
-  auto *binary = meaning ? loop::as<loop::Binary>(meaning->compute.value) : nullptr;
-  if (!binary || meaning->compute.value->type.dtype != DType::f32) return std::nullopt;
-  int a = operandRead(*meaning, binary->a), b = operandRead(*meaning, binary->b);
-  if (a < 0 || b < 0 || a == b) return std::nullopt;
-  bool swapped = g[node.inputs[size_t(a)]].isConstant();
-  ValueId c = node.inputs[size_t(swapped ? a : b)], y = node.inputs[size_t(swapped ? b : a)];
+  auto pair = pairOf(g, node);
+  if (!pair) return std::nullopt;
+  auto [op, a, b] = *pair;
+  bool swapped = g[node.inputs[a]].isConstant();
+  ValueId c = node.inputs[swapped ? a : b], y = node.inputs[swapped ? b : a];
   if (!g[c].isConstant() || g[y].isConstant() || g.type(y).shape != g.type(node.outputs[0]).shape)
     return std::nullopt;
 
@@ -51,7 +40,7 @@ std::optional<Rescaling> rescalingOf(const Graph &g, const Node &node) {
 
   for (float v : graph::dataOf<float>(g[c])) {
     double x = double(v), scale = 1, shift = 0;
-    switch (binary->op) {
+    switch (op) {
     case loop::BinaryOp::Add: shift = x; break;
     case loop::BinaryOp::Sub:
       (swapped ? scale : shift) = swapped ? -1 : -x, shift = swapped ? x : shift;

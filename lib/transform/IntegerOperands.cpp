@@ -178,14 +178,6 @@ std::optional<std::vector<int32_t>> movedValues(const Graph &g, const Node &node
   return r;
 }
 
-/// The operand that an expression reads; a mask is let pass where a select chooses among reads.
-int operandRead(const Meaning &m, const loop::Expr &e, bool selected = false) {
-  auto *access = loop::as<loop::Load>(e);
-  if (!access || (access->mask && !selected)) return -1;
-  auto found = std::ranges::find(m.view.in, access->buffer);
-  return found == m.view.in.end() ? -1 : int(found - m.view.in.begin());
-}
-
 bool picks(const Meaning &m, const loop::Expr &e, std::vector<bool> &from, bool selected = false) {
   if (auto *s = loop::as<loop::Select>(e)) return picks(m, s->a, from, true) && picks(m, s->b, from, true);
   int operand = operandRead(m, e, selected);
@@ -239,16 +231,6 @@ std::optional<Limits> limitsOf(const Graph &g, const Node &node) {
   if (operandRead(*meaning, e) != 0 || !(r.least <= r.most)) return std::nullopt;
   if (r.least == -INFINITY && r.most == INFINITY) return std::nullopt;
   return r;
-}
-
-std::optional<Pair> pairOf(const Graph &g, const Node &node) {
-  if (node.op->cls != graph::OpClass::Elementwise || node.inputs.size() != 2) return std::nullopt;
-  auto meaning = meaningOf(g, node);
-  auto *binary = meaning ? loop::as<loop::Binary>(meaning->compute.value) : nullptr;
-  if (!binary || meaning->compute.value->type.dtype != DType::f32) return std::nullopt;
-  int a = operandRead(*meaning, binary->a), b = operandRead(*meaning, binary->b);
-  if (a < 0 || b < 0 || a == b) return std::nullopt;
-  return Pair{binary->op, size_t(a), size_t(b)};
 }
 
 std::optional<graph::IntegerWeights> weightsOf(const Graph &g, ValueId value) {

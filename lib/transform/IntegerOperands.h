@@ -28,13 +28,6 @@ struct Limits {
 };
 std::optional<Limits> limitsOf(const Graph &g, const Node &node);
 
-/// Which arithmetic of its operands a node is: operands `a` and `b`, both read in place or broadcast.
-struct Pair {
-  loop::BinaryOp op;
-  size_t a, b;
-};
-std::optional<Pair> pairOf(const Graph &g, const Node &node);
-
 /// A constant that is codes times scales, perhaps moved since.
 std::optional<graph::IntegerWeights> weightsOf(const Graph &g, ValueId value);
 /// A constant as numbers, with its shape.

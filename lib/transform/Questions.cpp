@@ -55,6 +55,23 @@ std::optional<Meaning> meaningOf(const Graph &g, const Node &node) {
   return Meaning{std::move(view), std::move(compute)};
 }
 
+int operandRead(const Meaning &m, const loop::Expr &e, bool selected) {
+  auto *access = loop::as<loop::Load>(e);
+  if (!access || (access->mask && !selected)) return -1;
+  auto found = std::ranges::find(m.view.in, access->buffer);
+  return found == m.view.in.end() ? -1 : int(found - m.view.in.begin());
+}
+
+std::optional<Pair> pairOf(const Graph &g, const Node &node) {
+  if (node.op->cls != graph::OpClass::Elementwise || node.inputs.size() != 2) return std::nullopt;
+  auto meaning = meaningOf(g, node);
+  auto *binary = meaning ? loop::as<loop::Binary>(meaning->compute.value) : nullptr;
+  if (!binary || meaning->compute.value->type.dtype != DType::f32) return std::nullopt;
+  int a = operandRead(*meaning, binary->a), b = operandRead(*meaning, binary->b);
+  if (a < 0 || b < 0 || a == b) return std::nullopt;
+  return Pair{binary->op, size_t(a), size_t(b)};
+}
+
 loop::Expr withoutUnitAxes(const loop::Compute &c, const loop::Expr &e) {
   loop::Substitution single;
   for (auto *axes : {&c.space, &c.reduce})

@@ -24,6 +24,17 @@ struct Meaning {
 };
 std::optional<Meaning> meaningOf(const Graph &g, const Node &node);
 
+/// The operand that an expression reads in place, or -1. A masked read counts only where `selected`: where a
+/// select chooses among reads.
+int operandRead(const Meaning &m, const loop::Expr &e, bool selected = false);
+
+/// Which arithmetic of its f32 operands a node is: operands `a` and `b`, both read in place or broadcast.
+struct Pair {
+  loop::BinaryOp op;
+  size_t a, b;
+};
+std::optional<Pair> pairOf(const Graph &g, const Node &node);
+
 /// An expression with the axes of one iteration at their only value.
 loop::Expr withoutUnitAxes(const loop::Compute &c, const loop::Expr &e);
 

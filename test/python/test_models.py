@@ -1,20 +1,13 @@
-"""Real trained networks: compiled outputs against their goldens and against ONNX Runtime.
-
-The networks are not part of the project: they are looked for in ../shared/models, or where
-PLANISH_MODELS points, and these tests skip where there are none.
-"""
-import importlib.util
+"""Real trained networks: compiled outputs against their goldens and against ONNX Runtime."""
 import json
-import os
 import pathlib
 
 import numpy as np
 import pytest
 
 import planish
+from real_models import MODELS, golden, needed
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODELS = pathlib.Path(os.environ.get("PLANISH_MODELS", ROOT.parent / "shared" / "models"))
 TOLERANCE = 1e-3  # of each output's largest value
 MOST_CODE = 2_000_000  # bytes
 LOGISTIC_ERROR = 1e-7  # absolute: ONNX Runtime computes sigmoid as 0.5 + a rational function
@@ -22,14 +15,7 @@ LOGISTIC_ERROR = 1e-7  # absolute: ONNX Runtime computes sigmoid as 0.5 + a rati
 NAMES = """mnist_12 ultraface_rfb_320 yolox_nano nanodet_m_416 fastestdet_352 mtcnn_pnet mtcnn_rnet mtcnn_onet
 ppocrv2_det ppocrv2_cls osnet_x0_25 pcb_cnn_fp32 sinet_portrait super_resolution_x3 plate_rec""".split()
 
-pytestmark = pytest.mark.skipif(not (MODELS / "golden.py").exists(), reason=f"no models in {MODELS}")
-
-
-def golden():
-    spec = importlib.util.spec_from_file_location("golden", MODELS / "golden.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+pytestmark = needed
 
 
 @pytest.fixture(scope="module", params=NAMES)

@@ -1,32 +1,16 @@
-"""Real quantized networks against ONNX Runtime: every layer on its own within one step, the answer the same.
-
-The networks are not part of the project: they are looked for in ../shared/models, or where
-PLANISH_MODELS points, and these tests skip where there are none.
-"""
-import importlib.util
-import os
-import pathlib
-
+"""Real quantized networks against ONNX Runtime: every layer on its own within one step, the answer the same."""
 import numpy as np
 import pytest
 
 import planish
+from real_models import MODELS, golden, needed
 
 onnx = pytest.importorskip("onnx")
 ort = pytest.importorskip("onnxruntime")
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODELS = pathlib.Path(os.environ.get("PLANISH_MODELS", ROOT.parent / "shared" / "models"))
 NAMES = ["pcb_cnn_int8qdq", "mobilenet_v2_qdq_maui", "nanodet_m_416_int8"]
 
-pytestmark = pytest.mark.skipif(not (MODELS / "golden.py").exists(), reason=f"no models in {MODELS}")
-
-
-def golden():
-    spec = importlib.util.spec_from_file_location("golden", MODELS / "golden.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+pytestmark = needed
 
 
 def runtime(model):
@@ -104,3 +88,15 @@ def test_answer(name, tmp_path):
         assert outputs[tensor].shape == want.shape
         assert outputs[tensor].argmax() == want.argmax(), tensor
         assert np.abs(outputs[tensor] - want).max() <= 0.1 * np.abs(want).max(), tensor
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_other_targets_give_the_same_bytes(name, tmp_path):
+    feeds, _ = golden().load(name)
+
+    def answer(target, threads):
+        out = str(tmp_path / f"{target.replace(':', '_')}_{threads}")
+        planish.compile(str(MODELS / f"{name}.onnx"), out=out, target=target, shapes={k: list(v.shape) for k, v in feeds.items()})
+        return {k: v.tobytes() for k, v in planish.load(out, threads=threads)(feeds).items()}
+
+    assert answer("cpu", 2) == answer("cpu:x86-64-v2", 1)

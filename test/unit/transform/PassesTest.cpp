@@ -1,4 +1,5 @@
 // Each pass on small graphs: what it makes of them, and that it keeps their meaning.
+#include "Parsed.h"
 #include "support/GraphValues.h"
 
 #include "planish/graph/Text.h"
@@ -11,12 +12,7 @@ namespace planish::transform {
 namespace {
 
 using graph::Node;
-
-Graph parsed(std::string_view text) {
-  auto g = graph::parse(text, ops::allOps());
-  EXPECT_TRUE(g) << g.error().text;
-  return g ? *g : Graph();
-}
+using test::parsed;
 
 /// The pass's result, checked: well formed, and of the same meaning on seeded inputs.
 Graph passed(Result<Graph> (*pass)(const Graph &), const Graph &g, double tolerance = 0) {

@@ -1,4 +1,6 @@
 // The quantize pass at the edges of what it can prove.
+#include "Parsed.h"
+
 #include "planish/graph/Evaluate.h"
 #include "planish/graph/Text.h"
 #include "planish/ops/Ops.h"
@@ -12,12 +14,7 @@ namespace planish::transform {
 namespace {
 
 using graph::ValueId;
-
-Graph parsed(std::string_view text) {
-  auto g = graph::parse(text, ops::allOps());
-  EXPECT_TRUE(g) << g.error().text;
-  return g ? *g : Graph();
-}
+using test::parsed;
 
 /// The pass's result as text, checked.
 std::string quantized(const Graph &g, Graph *result = nullptr) {
