@@ -174,7 +174,7 @@ std::vector<ValueId> importSlice(Importer &i) {
 }
 
 /// Sizes of the parts: given, or as equal as they come.
-Exprs splitSizes(Importer &i, const Dim &size, Ints given, int parts) {
+Exprs splitSizes(Importer &i, const Dim &size, const Ints &given, int parts) {
   Exprs r = immediates(given);
   if (!given.empty()) {
     int64_t sum = 0;
@@ -194,7 +194,7 @@ Exprs splitSizes(Importer &i, const Dim &size, Ints given, int parts) {
   for (int k = 0; k < parts; ++k, left = left - each) r.push_back(max(min(each, left), imm(0)));
   return r;
 }
-std::vector<ValueId> splitInto(Importer &i, Ints given, bool mustBeEqual) {
+std::vector<ValueId> splitInto(Importer &i, const Ints &given, bool mustBeEqual) {
   ValueId x = i.in(0);
   int axis = i.axis(i.intAttr("axis", 0), i.type(x).rank()), parts = i.node().outputs;
   if (i.error()) return std::vector<ValueId>(size_t(parts), x);

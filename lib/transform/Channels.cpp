@@ -177,8 +177,8 @@ private:
     }
     TensorType from = old.type(v);
     from.layout.clear();
-    for (uint8_t d = 0; d < from.rank(); ++d)
-      if (d != kChannel) from.layout.push_back(d);
+    for (int d = 0; d < from.rank(); ++d)
+      if (d != int(kChannel)) from.layout.push_back(uint8_t(d));
     if (from.rank() > int(kChannel)) from.layout.push_back(kChannel);
     std::optional<graph::View> view = graph::denseView(from);
     for (size_t i = chain.size(); view && i-- > 0;)

@@ -37,7 +37,7 @@ class Scratch {
 public:
   Scratch() : code(llvm::sys::fs::createUniqueDirectory("planish-link", folder)) {}
   ~Scratch() {
-    if (!code) llvm::sys::fs::remove_directories(folder);
+    if (!code) static_cast<void>(llvm::sys::fs::remove_directories(folder));
   }
   Scratch(const Scratch &) = delete;
   Scratch &operator=(const Scratch &) = delete;
@@ -116,7 +116,7 @@ Status linkShared(std::span<const LinkInput> objects, const std::string &path, c
     args.push_back(file);
   }
   if (Status linked = runLinker(args); !linked) {
-    llvm::sys::fs::remove(output);
+    static_cast<void>(llvm::sys::fs::remove(output));
     return linked.error().in(path);
   }
   return moveTo(output, path);
@@ -130,10 +130,13 @@ Status writeArchive(std::span<const LinkInput> objects, const std::string &path)
       llvm::writeArchive(output, members, llvm::SymtabWritingMode::NormalSymtab, llvm::object::Archive::K_GNU,
                          /*Deterministic=*/true, /*Thin=*/false);
   if (error) {
-    llvm::sys::fs::remove(output);
+    static_cast<void>(llvm::sys::fs::remove(output));
     return failed("cannot write " + path + ": " + llvm::toString(std::move(error)));
   }
-  llvm::sys::fs::setPermissions(output, llvm::sys::fs::perms(0644));
+  if (std::error_code code = llvm::sys::fs::setPermissions(output, llvm::sys::fs::perms(0644))) {
+    static_cast<void>(llvm::sys::fs::remove(output));
+    return failed("cannot write " + path + ": " + code.message());
+  }
   return moveTo(output, path);
 }
 

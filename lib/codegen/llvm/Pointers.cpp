@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <climits>
+#include <ranges>
 
 namespace planish::codegen {
 
@@ -102,8 +103,8 @@ Emitter::Parts Emitter::partsOf(const Stream &s, const VarNode *v) const {
 }
 
 const Emitter::Pointer *Emitter::find(const BufferNode *buffer, const Terms &added) const {
-  for (auto p = pointers.rbegin(); p != pointers.rend(); ++p)
-    if (p->buffer == buffer && p->added == added) return &*p;
+  for (const Pointer &p : std::views::reverse(pointers))
+    if (p.buffer == buffer && p.added == added) return &p;
   return nullptr;
 }
 
