@@ -43,13 +43,13 @@ std::vector<int64_t> Importer::intsAttr(std::string_view name, std::vector<int64
   return otherwise;
 }
 std::vector<double> Importer::floatsAttr(std::string_view name, std::vector<double> otherwise) {
-  auto *value = typed<std::vector<float>>(*this, name, "floats");
-  return value ? std::vector<double>(value->begin(), value->end()) : std::move(otherwise);
+  if (auto *value = typed<std::vector<float>>(*this, name, "floats")) return {value->begin(), value->end()};
+  return otherwise;
 }
 
 std::vector<std::string> Importer::stringsAttr(std::string_view name, std::vector<std::string> otherwise) {
-  auto *value = typed<std::vector<std::string>>(*this, name, "strings");
-  return value ? *value : std::move(otherwise);
+  if (auto *value = typed<std::vector<std::string>>(*this, name, "strings")) return *value;
+  return otherwise;
 }
 OnnxBody *Importer::body(std::string_view name) {
   if (auto found = n.bodies.find(name); found != n.bodies.end()) return found->second.get();

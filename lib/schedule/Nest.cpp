@@ -57,7 +57,7 @@ struct Nest {
   Range range(const Expr &guard, const Env &env) const {
     Ranges r = env.ranges;
     for (const AxisInfo &a : k.axes)
-      if (!env.subst.count(a.var)) r[a.var] = {0, std::max<int64_t>(rangeOf(extent(a, env)).hi - 1, 0)};
+      if (!env.subst.contains(a.var)) r[a.var] = {0, std::max<int64_t>(rangeOf(extent(a, env)).hi - 1, 0)};
     return rangeOf(substitute(guard, env.subst), r);
   }
   /// The conjunction of the guards that are not provable here; absent if all are.
@@ -89,7 +89,7 @@ struct Nest {
   Stmt axis(size_t i, Env env, Phase phase) const {
     const AxisInfo &a = k.axes[i];
     if (phase == Phase::Outer && a.var == k.accumulateAt) return tile(i, env);
-    if (skipped(a, phase) || env.subst.count(a.var)) return build(i + 1, env, phase);
+    if (skipped(a, phase) || env.subst.contains(a.var)) return build(i + 1, env, phase);
 
     Expr begin, end;
     bool peel = false;
@@ -107,7 +107,7 @@ struct Nest {
     std::erase_if(env.where, [&](const Expr &g) {
       if (!dependsOn(g, a.var) || range(g, env).lo >= 0) return false;
       for (size_t j = i + 1; j < k.axes.size(); ++j)
-        if (dependsOn(g, k.axes[j].var) && !env.subst.count(k.axes[j].var)) {
+        if (dependsOn(g, k.axes[j].var) && !env.subst.contains(k.axes[j].var)) {
           peel |= a.peel;
           return false;
         }
@@ -175,7 +175,7 @@ struct Nest {
   Expr leastOf(const Expr &guard, const Axis &v, const Env &env) const {
     Expr e = substitute(guard, env.subst);
     for (const AxisInfo &b : k.axes) {
-      if (b.var == v || env.subst.count(b.var) || !dependsOn(e, b.var)) continue;
+      if (b.var == v || env.subst.contains(b.var) || !dependsOn(e, b.var)) continue;
       Affine f = affine(e), c = f.coefficientOf(b.var);
       bool linear = c.isConstant() && !dependsOn(toExpr(f.without(b.var)), b.var);
       if (linear) e = substitute(e, {{b.var, c.constant > 0 ? imm(0) : extent(b, env) - 1}});
@@ -392,7 +392,7 @@ struct Nest {
     for (const AxisInfo &a : k.axes) {
       inside |= a.var == k.accumulateAt;
       if (!inside || (a.reduction && !(a.lanes && withLanes))) continue;
-      bool first = constantOf(extent(a, env)) == 1 || (a.lanes && !env.subst.count(a.var));
+      bool first = constantOf(extent(a, env)) == 1 || (a.lanes && !env.subst.contains(a.var));
       at.push_back(first ? imm(0) : substitute(use(a.var), env.subst));
     }
     if (at.empty()) at.push_back(imm(0));

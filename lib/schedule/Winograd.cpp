@@ -1,8 +1,9 @@
-// winograd.cpu: sums over 3 x 3 taps with step one and a depth, as dense convolutions of step one are. An
-// m x m tile of the output costs (m+2)^2 products per depth and column instead of 9 m^2. One kernel runs over
-// blocks of tiles: the input's tiles are transformed to scratch memory, (m+2)^2 matrix products by the
-// register tile of contraction.cpu follow, then the transform back with the computation's own epilogue. A
-// block's scratch stays in the L2 cache. Weights are transformed at compile time.
+// winograd.cpu: sums over 3 x 3 taps with step one and a depth, as dense convolutions of step one are. Where
+// taps are dilated, a tile takes every dilation-th row and column. An m x m tile of the output costs (m+2)^2
+// products per depth and column instead of 9 m^2. One kernel runs over blocks of tiles: the input's tiles are
+// transformed to scratch memory, (m+2)^2 matrix products by the register tile of contraction.cpu follow, then
+// the transform back with the computation's own epilogue. A block's scratch stays in the L2 cache. Weights
+// are transformed at compile time.
 #include "Winograd.h"
 #include "Internal.h"
 
@@ -23,7 +24,19 @@ constexpr int64_t kTaps = 3;
 struct Direction {
   Axis row, tap;
   size_t dim = 0; // of the image
-  int64_t pad = 0, in = 0, out = 0;
+  int64_t pad = 0, in = 0, out = 0, dilation = 1;
+  /// From the first of `count` rows of a tile to behind the last.
+  int64_t span(int64_t count) const { return (count - 1) * dilation + 1; }
+  int64_t tiles(int64_t m) const {
+    int64_t each = (out + dilation - 1) / dilation;
+    return std::min(dilation, out) * ((each + m - 1) / m);
+  }
+  /// The first row of a tile: those of one remainder by the dilation follow those of the one before.
+  Expr first(const Expr &tile, int64_t m) const {
+    if (dilation == 1) return tile * m;
+    int64_t each = tiles(m) / std::min(dilation, out);
+    return floorDiv(tile, imm(each)) + floorMod(tile, imm(each)) * (m * dilation);
+  }
 };
 
 /// The roles of a computation that matches.
@@ -34,15 +47,18 @@ struct Form {
   int64_t columns = 1, depths = 1, batches = 1;
 };
 
-/// Index = row + tap - pad of an image dimension; false if it is not that.
+/// Index = row + dilation * tap - pad of an image dimension; false if it is not that.
 bool isWindow(const Kernel &k, const Expr &index, Direction &d) {
   Affine a = affine(index);
   if (a.terms.size() != 2) return false;
   for (const Affine::Term &t : a.terms) {
     const VarRef *v = t.factors.size() == 1 ? as<VarRef>(t.factors[0]) : nullptr;
-    if (!v || t.coefficient != 1) return false;
+    if (!v || t.coefficient < 1) return false;
     std::vector<Axis> space = k.spaceAxes();
-    (std::ranges::find(space, v->var) != space.end() ? d.row : d.tap) = v->var;
+    bool isRow = std::ranges::find(space, v->var) != space.end();
+    if (isRow && t.coefficient != 1) return false;
+    (isRow ? d.row : d.tap) = v->var;
+    if (!isRow) d.dilation = t.coefficient;
   }
   if (!d.row || !d.tap || k.constantExtent(d.tap) != kTaps || !k.constantExtent(d.row)) return false;
   d.pad = -a.constant;
@@ -70,7 +86,7 @@ bool guardsArePadding(const Compute &c, const std::vector<Expr> &indices, const 
   for (size_t i = 0; i < 2; ++i) {
     const Direction &d = *directions[i];
     if (d.pad > 0 && !seen[2 * i]) return false;
-    if (d.out + kTaps - 1 - d.pad > d.in && !seen[2 * i + 1]) return false;
+    if (d.out - 1 + d.span(kTaps) - d.pad > d.in && !seen[2 * i + 1]) return false;
   }
   return true;
 }
@@ -139,8 +155,8 @@ Plan planOf(const Form &f, int64_t m, int64_t perBlock, const Target &t) {
   Plan p{};
   p.m = m;
   p.points = (m + 2) * (m + 2);
-  p.tilesY = (f.y.out + m - 1) / m;
-  p.tilesX = (f.x.out + m - 1) / m;
+  p.tilesY = f.y.tiles(m);
+  p.tilesX = f.x.tiles(m);
   p.tiles = f.batches * p.tilesY * p.tilesX;
   p.lanes = t.lanes(DType::f32);
   p.depth = roundedUp(f.depths, p.lanes);
@@ -303,7 +319,7 @@ private:
     Var s = var("s", {}, 0, p.perBlock - 1), y = var("ty", {}, 0, p.tilesY - 1),
         x = var("tx", {}, 0, p.tilesX - 1), n = var("tn", {}, 0, f.batches - 1);
     Expr number = use(blockVar) * p.perBlock + use(s), rest = floorDiv(number, imm(p.tilesX));
-    Stmt r = body(Place{use(s), use(n), use(y) * p.m, use(x) * p.m});
+    Stmt r = body(Place{use(s), use(n), f.y.first(use(y), p.m), f.x.first(use(x), p.m)});
     r = makeStmt(Let{n, floorDiv(rest, imm(p.tilesY)), r});
     r = makeStmt(Let{y, floorMod(rest, imm(p.tilesY)), r});
     r = makeStmt(Let{x, floorMod(number, imm(p.tilesX)), r});
@@ -377,7 +393,7 @@ private:
   Stmt input(const Place &at) {
     int64_t n = p.m + 2;
     Expr y = at.y - f.y.pad, x = at.x - f.x.pad;
-    Expr whole = conjunction(inside(y, n, f.y.in), inside(x, n, f.x.in));
+    Expr whole = conjunction(inside(y, f.y.span(n), f.y.in), inside(x, f.x.span(n), f.x.in));
     return eachVector(f.depths, whole, [&](const Expr &c, bool checked) {
       Buffer d = registers("d", n, n), e = registers("e", n, n);
       std::vector<Stmt> s;
@@ -387,7 +403,8 @@ private:
             s.push_back(lanes(d, {imm(i), imm(j)}, [&](const Expr &v) { return pixel(at, c, v, i, j); }));
             continue;
           }
-          Expr in = conjunction(inside(y + i, 1, f.y.in), inside(x + j, 1, f.x.in));
+          Expr in =
+              conjunction(inside(y + i * f.y.dilation, 1, f.y.in), inside(x + j * f.x.dilation, 1, f.x.in));
           if (in || f.depths % p.lanes)
             s.push_back(lanes(d, {imm(i), imm(j)}, [&](const Expr &) { return fimm(0); }));
           s.push_back(lanes(
@@ -423,7 +440,7 @@ private:
   /// out = value(A^T m A + init) for every vector of the columns.
   Stmt output(const Place &at) {
     int64_t n = p.m + 2;
-    Expr whole = conjunction(inside(at.y, p.m, f.y.out), inside(at.x, p.m, f.x.out));
+    Expr whole = conjunction(inside(at.y, f.y.span(p.m), f.y.out), inside(at.x, f.x.span(p.m), f.x.out));
     return eachVector(f.columns, whole, [&](const Expr &c, bool checked) {
       Buffer d = registers("d", n, n), e = registers("e", p.m, n), y = registers("y", p.m, p.m);
       std::vector<Stmt> s;
@@ -450,14 +467,15 @@ private:
   Stmt finish(const Place &at, const Expr &c, const Buffer &y, int64_t i, int64_t j, bool checked) {
     const Compute &def = k.compute();
     Var v = var("v", {}, 0, p.lanes - 1);
-    Substitution s{{f.y.row, at.y + i}, {f.x.row, at.x + j}, {f.column, c * p.lanes + use(v)}};
+    Expr row = at.y + i * f.y.dilation, column = at.x + j * f.x.dilation;
+    Substitution s{{f.y.row, row}, {f.x.row, column}, {f.column, c * p.lanes + use(v)}};
     if (f.batch) s[f.batch] = at.batch;
     s[def.sum] = load(y, {imm(i), imm(j), use(v)}) + substitute(def.init, s);
     std::vector<Expr> to;
     for (const Expr &index : def.outIndices) to.push_back(substitute(index, s));
     Stmt done = store(def.out, to, substitute(def.value, s));
     if (!checked) return overLanes(v, done, {}, {}, 0);
-    Expr in = conjunction(inside(at.y + i, 1, f.y.out), inside(at.x + j, 1, f.x.out));
+    Expr in = conjunction(inside(row, 1, f.y.out), inside(column, 1, f.x.out));
     return overLanes(v, done, in, c, f.columns);
   }
 

@@ -212,7 +212,7 @@ std::string Bench::difference(const std::vector<std::byte> &wanted, const std::v
   for (float v : a)
     if (std::isfinite(v)) largestValue = std::max(largestValue, std::fabs(double(v)));
   for (size_t i = 0; i < a.size(); ++i) {
-    if (std::memcmp(&a[i], &b[i], 4) == 0 || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
+    if (a[i] == b[i] || (std::isnan(a[i]) && std::isnan(b[i]))) continue;
     if (std::isfinite(a[i]) && !std::isfinite(b[i])) return "the result is not finite";
     if (!(std::fabs(double(a[i]) - double(b[i])) <= kTolerance * largestValue))
       return "element " + std::to_string(i) + " is " + std::to_string(b[i]) + ", not " + std::to_string(a[i]);

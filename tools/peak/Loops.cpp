@@ -71,8 +71,9 @@ template <int... s> PLANISH_DOT_TARGET double dots(int64_t rounds, std::integer_
   return 8.0 * kLanes * sizeof...(s) * static_cast<double>(rounds);
 }
 double dot(int64_t rounds) { return dots(rounds, Sums()); }
+constexpr double (*kDot)(int64_t) = dot;
 #else
-constexpr double (*dot)(int64_t) = nullptr;
+constexpr double (*kDot)(int64_t) = nullptr;
 #endif
 
 template <int... s> void readBlocks(const float *from, int64_t count, std::integer_sequence<int, s...>) {
@@ -99,11 +100,11 @@ void triad(float *to, const float *a, const float *b, int64_t count) {
 } // namespace
 
 #if defined(__AVX512F__)
-extern const Loops kAvx512 = {"avx512", multiplyAdd, dot, read, triad};
+extern const Loops kAvx512 = {"avx512", multiplyAdd, kDot, read, triad};
 #elif defined(__AVX2__)
-extern const Loops kAvx2 = {"avx2", multiplyAdd, dot, read, triad};
+extern const Loops kAvx2 = {"avx2", multiplyAdd, kDot, read, triad};
 #else
-extern const Loops kSse42 = {"sse4.2", multiplyAdd, dot, read, triad};
+extern const Loops kSse42 = {"sse4.2", multiplyAdd, kDot, read, triad};
 #endif
 
 } // namespace planish::peak

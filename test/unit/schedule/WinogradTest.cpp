@@ -19,11 +19,12 @@ using namespace loop;
 struct Shape {
   int64_t batch = 1, depth = 16, columns = 16, height = 8, width = 8;
   std::array<int64_t, 4> pads{1, 1, 1, 1};  // top, left, bottom, right
+  int64_t dilation = 1;
   int64_t gap = 0;                          // elements between the pixels of the image
   bool bias = true, residual = false, relu = true, planes = false;
 
-  int64_t outHeight() const { return height + pads[0] + pads[2] - 2; }
-  int64_t outWidth() const { return width + pads[1] + pads[3] - 2; }
+  int64_t outHeight() const { return height + pads[0] + pads[2] - 2 * dilation; }
+  int64_t outWidth() const { return width + pads[1] + pads[3] - 2 * dilation; }
 };
 
 Compute convolution(const Shape &s) {
@@ -42,7 +43,7 @@ Compute convolution(const Shape &s) {
   c.name = "conv";
   c.space = {{n, imm(s.batch)}, {o, imm(s.columns)}, {y, imm(oh)}, {x, imm(ow)}};
   c.reduce = {{ky, imm(3)}, {kx, imm(3)}, {k, imm(s.depth)}};
-  Expr row = use(y) + use(ky) - s.pads[0], column = use(x) + use(kx) - s.pads[1];
+  Expr row = use(y) + use(ky) * s.dilation - s.pads[0], column = use(x) + use(kx) * s.dilation - s.pads[1];
   c.where = {row, imm(s.height - 1) - row, column, imm(s.width - 1) - column};
   c.lhs = load(in, {use(n), use(k), row, column});
   c.rhs = load(w, {use(o), use(k), use(ky), use(kx)});
@@ -64,7 +65,8 @@ Shape randomShape(Random &r) {
   s.columns = r.pick({2, 5, 8, 16, 23, 40});
   s.height = r.pick({2, 3, 4, 5, 7, 8, 9, 13, 16});
   s.width = r.pick({2, 3, 4, 6, 7, 8, 11, 16});
-  for (int64_t &p : s.pads) p = r.pick({0, 1, 1, 2});
+  s.dilation = r.pick({1, 1, 1, 2, 3});
+  for (int64_t &p : s.pads) p = r.pick({0, 1, 1, 2}) * s.dilation;
   while (s.outHeight() < 2) ++s.height;
   while (s.outWidth() < 2) ++s.width;
   s.gap = r.pick({0, 0, 3});
@@ -83,7 +85,7 @@ Config randomKnobs(const Compute &c, const Target &t, Random &r) {
 std::string describe(const Shape &s) {
   std::string r;
   for (int64_t v : {s.batch, s.depth, s.columns, s.height, s.width, s.pads[0], s.pads[1], s.pads[2],
-                    s.pads[3], s.gap, int64_t(s.residual)})
+                    s.pads[3], s.dilation, s.gap, int64_t(s.residual)})
     r += std::to_string(v) + " ";
   return r;
 }
