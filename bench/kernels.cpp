@@ -1,10 +1,14 @@
-// Every kernel of the published table through schedule() and machine code, in microseconds and in
-// percent of the multiply-add (or u8 x s8 dot product) peak measured in the same process. Padded taps
-// count as work: over 100 % means that taps were skipped.
+// Kernels through schedule() and machine code: those of a published table, and the layers of known networks
+// (net/...). In microseconds and in percent of the multiply-add (or u8 x s8 dot product) peak measured in
+// turns with the kernel, the lanes of the last, partly filled vector counted. Padded taps count as work: over
+// 100 % means that taps were skipped, or multiplications saved. `bound` is the same against what bounds it:
+// the peak, or for depthwise convolutions the time of a triad over as many bytes.
 //
 //   bench-kernels [part of a name]         the table, with the template and knobs that were chosen
 //   bench-kernels --show NAME              the scheduled loops of one kernel
 //   bench-kernels --sweep NAME             every tile of one kernel
+#include "yardstick.h"
+
 #include "planish/codegen/Llvm.h"
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
@@ -13,57 +17,22 @@
 #include "planish/schedule/Template.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
 
+#include <sys/mman.h>
+
 using namespace planish;
+using bench::now;
 using namespace planish::loop;
 
 namespace {
-
-double now() {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-/// Best time of one call, in seconds: many rounds of a fraction of a millisecond, so that on a busy
-/// machine some of them are not interrupted.
-template <class F> double best(F &&call) {
-  call();
-  double t = now();
-  call();
-  int n = int(3e-4 / (now() - t)) + 1;
-  double r = 1e9, stop = now() + 0.15;
-  do {
-    t = now();
-    for (int i = 0; i < n; ++i) call();
-    r = std::min(r, (now() - t) / n);
-  } while (now() < stop);
-  return r;
-}
-
-// 24 independent chains, so that latency does not bound it.
-#define CHAIN(op, r, d) op " %%" r "30, %%" r "31, %%" r #d "\n"
-#define SIX(op, r, a, b, c, d, e, f)                                                                         \
-  CHAIN(op, r, a) CHAIN(op, r, b) CHAIN(op, r, c) CHAIN(op, r, d) CHAIN(op, r, e) CHAIN(op, r, f)
-#define CHAINS(op, r)                                                                                        \
-  SIX(op, r, 0, 1, 2, 3, 4, 5)                                                                               \
-  SIX(op, r, 6, 7, 8, 9, 10, 11)                                                                             \
-  SIX(op, r, 12, 13, 14, 15, 16, 17)                                                                         \
-  SIX(op, r, 18, 19, 20, 21, 22, 23)
-void zeroed() { asm volatile("vzeroall" ::: "memory"); }
-void fmaLoop(long n) {
-  zeroed();
-  for (long i = 0; i < n; ++i) asm volatile(CHAINS("vfmadd231ps", "zmm")::: "memory");
-}
-void dotLoop(long n) {
-  zeroed();
-  for (long i = 0; i < n; ++i) asm volatile(CHAINS("vpdpbusd", "zmm")::: "memory");
-}
 
 enum class Activation : uint8_t { None, Relu, Silu };
 
@@ -73,14 +42,15 @@ struct Shape {
   int64_t oh() const { return (h + 2 * pad - kernel) / stride + 1; }
   int64_t ow() const { return (w + 2 * pad - kernel) / stride + 1; }
   double flops() const { return 2.0 * double(oh() * ow() * oc * kernel * kernel * (depthwise ? 1 : ic)); }
+  int64_t bytes() const { return 4 * (h * w * ic + oh() * ow() * oc); } // of f32 input and output
 };
 
 struct Options {
   bool int8 = false, residual = false, planarInput = false;
   Activation act = Activation::None;
-  int64_t outStride = 0;  // pixel stride of the output view; 0: dense
-  int64_t zeroPoint = 0;  // of x, int8 only: a border table of biases
-  bool symbolic = false;  // height and width are known at run time only
+  int64_t outStride = 0; // pixel stride of the output view; 0: dense
+  int64_t zeroPoint = 0; // of x, int8 only: a border table of biases
+  bool symbolic = false; // height and width are known at run time only
 };
 
 Expr activated(Activation act, const Expr &v) {
@@ -153,7 +123,7 @@ struct Case {
   Shape shape;
   Options options;
   double published = 0; // percent of peak of the prototype on the machine it was written on; 0: not measured
-  bool avx2 = false, cold = false;
+  bool avx2 = false, cold = false; // cold: weights come from beyond the L2 cache, as in a network
   schedule::Config config = {};
 };
 
@@ -224,6 +194,123 @@ const std::vector<Case> kPublished = {
     {"avx2_1x1_256x56_64", {256, 64, 56, 56, 1, 1, 0}, {.act = Activation::Relu}, 95, true},
 };
 
+/// The distinct convolutions of known networks, with the epilogue they have there.
+struct Layer {
+  const char *net;
+  Shape shape;
+  Activation act = Activation::Relu;
+  bool residual = false;
+};
+constexpr auto kSilu = Activation::Silu;
+constexpr auto kNone = Activation::None;
+const std::vector<Layer> kLayers = {
+    {"resnet", {3, 64, 224, 224, 7, 2, 3}},
+    {"resnet", {64, 64, 56, 56, 1, 1, 0}},
+    {"resnet", {64, 64, 56, 56, 3, 1, 1}},
+    {"resnet", {64, 256, 56, 56, 1, 1, 0}, Activation::Relu, true},
+    {"resnet", {256, 64, 56, 56, 1, 1, 0}},
+    {"resnet", {64, 128, 56, 56, 3, 2, 1}},
+    {"resnet", {64, 128, 56, 56, 1, 2, 0}, kNone},
+    {"resnet", {256, 128, 56, 56, 1, 1, 0}},
+    {"resnet", {256, 512, 56, 56, 1, 2, 0}, kNone},
+    {"resnet", {128, 128, 56, 56, 3, 2, 1}},
+    {"resnet", {128, 128, 28, 28, 3, 1, 1}},
+    {"resnet", {128, 512, 28, 28, 1, 1, 0}, Activation::Relu, true},
+    {"resnet", {512, 128, 28, 28, 1, 1, 0}},
+    {"resnet", {512, 256, 28, 28, 1, 1, 0}},
+    {"resnet", {512, 1024, 28, 28, 1, 2, 0}, kNone},
+    {"resnet", {128, 256, 28, 28, 3, 2, 1}},
+    {"resnet", {256, 256, 28, 28, 3, 2, 1}},
+    {"resnet", {256, 256, 14, 14, 3, 1, 1}},
+    {"resnet", {256, 1024, 14, 14, 1, 1, 0}, Activation::Relu, true},
+    {"resnet", {1024, 256, 14, 14, 1, 1, 0}},
+    {"resnet", {1024, 512, 14, 14, 1, 1, 0}},
+    {"resnet", {1024, 2048, 14, 14, 1, 2, 0}, kNone},
+    {"resnet", {256, 512, 14, 14, 3, 2, 1}},
+    {"resnet", {512, 512, 14, 14, 3, 2, 1}},
+    {"resnet", {512, 512, 7, 7, 3, 1, 1}},
+    {"resnet", {512, 2048, 7, 7, 1, 1, 0}, Activation::Relu, true},
+    {"resnet", {2048, 512, 7, 7, 1, 1, 0}},
+    {"yolov5s", {3, 32, 640, 640, 6, 2, 2}, kSilu},
+    {"yolov5s", {32, 64, 320, 320, 3, 2, 1}, kSilu},
+    {"yolov5s", {64, 32, 160, 160, 1, 1, 0}, kSilu},
+    {"yolov5s", {32, 32, 160, 160, 1, 1, 0}, kSilu},
+    {"yolov5s", {32, 32, 160, 160, 3, 1, 1}, kSilu, true},
+    {"yolov5s", {64, 64, 160, 160, 1, 1, 0}, kSilu},
+    {"yolov5s", {64, 128, 160, 160, 3, 2, 1}, kSilu},
+    {"yolov5s", {128, 64, 80, 80, 1, 1, 0}, kSilu},
+    {"yolov5s", {64, 64, 80, 80, 3, 1, 1}, kSilu, true},
+    {"yolov5s", {128, 128, 80, 80, 1, 1, 0}, kSilu},
+    {"yolov5s", {128, 256, 80, 80, 3, 2, 1}, kSilu},
+    {"yolov5s", {256, 128, 40, 40, 1, 1, 0}, kSilu},
+    {"yolov5s", {256, 256, 40, 40, 1, 1, 0}, kSilu},
+    {"yolov5s", {256, 512, 40, 40, 3, 2, 1}, kSilu},
+    {"yolov5s", {512, 256, 20, 20, 1, 1, 0}, kSilu},
+    {"yolov5s", {256, 256, 20, 20, 3, 1, 1}, kSilu, true},
+    {"yolov5s", {1024, 512, 20, 20, 1, 1, 0}, kSilu},
+    {"yolov8n", {3, 16, 640, 640, 3, 2, 1}, kSilu},
+    {"yolov8n", {16, 32, 320, 320, 3, 2, 1}, kSilu},
+    {"yolov8n", {48, 32, 160, 160, 1, 1, 0}, kSilu},
+    {"yolov8n", {16, 16, 160, 160, 3, 1, 1}, kSilu},
+    {"yolov8n", {32, 64, 160, 160, 3, 2, 1}, kSilu},
+    {"mobilenet", {3, 32, 224, 224, 3, 2, 1}},
+    {"mobilenet", {32, 64, 112, 112, 1, 1, 0}},
+    {"mobilenet", {64, 128, 56, 56, 1, 1, 0}},
+    {"mobilenet", {128, 128, 56, 56, 1, 1, 0}},
+    {"mobilenet", {128, 256, 28, 28, 1, 1, 0}},
+    {"mobilenet", {256, 256, 28, 28, 1, 1, 0}},
+    {"mobilenet", {256, 512, 14, 14, 1, 1, 0}},
+    {"mobilenet", {512, 512, 14, 14, 1, 1, 0}},
+    {"mobilenet", {512, 1024, 7, 7, 1, 1, 0}},
+    {"mobilenet", {1024, 1024, 7, 7, 1, 1, 0}},
+    {"mobilenet", {32, 16, 112, 112, 1, 1, 0}, kNone},
+    {"mobilenet", {16, 96, 112, 112, 1, 1, 0}},
+    {"mobilenet", {96, 24, 56, 56, 1, 1, 0}, kNone},
+    {"mobilenet", {24, 144, 56, 56, 1, 1, 0}},
+    {"mobilenet", {192, 32, 28, 28, 1, 1, 0}, kNone, true},
+    {"mobilenet", {32, 192, 28, 28, 1, 1, 0}},
+    {"mobilenet", {96, 576, 14, 14, 1, 1, 0}},
+    {"mobilenet", {576, 96, 14, 14, 1, 1, 0}, kNone, true},
+    {"mobilenet", {160, 960, 7, 7, 1, 1, 0}},
+    {"mobilenet", {960, 320, 7, 7, 1, 1, 0}, kNone},
+    {"mobilenet", {320, 1280, 7, 7, 1, 1, 0}},
+    {"mobilenet", {32, 32, 112, 112, 3, 1, 1, true}},
+    {"mobilenet", {64, 64, 112, 112, 3, 2, 1, true}},
+    {"mobilenet", {96, 96, 112, 112, 3, 2, 1, true}},
+    {"mobilenet", {144, 144, 56, 56, 3, 1, 1, true}},
+    {"mobilenet", {144, 144, 56, 56, 3, 2, 1, true}},
+    {"mobilenet", {192, 192, 28, 28, 3, 1, 1, true}},
+    {"mobilenet", {256, 256, 28, 28, 3, 1, 1, true}},
+    {"mobilenet", {384, 384, 14, 14, 3, 1, 1, true}},
+    {"mobilenet", {576, 576, 14, 14, 3, 2, 1, true}},
+    {"mobilenet", {960, 960, 7, 7, 3, 1, 1, true}},
+    {"mobilenet", {72, 72, 28, 28, 5, 1, 2, true}},
+    {"mobilenet", {672, 672, 14, 14, 5, 1, 2, true}},
+    {"vgg16", {3, 64, 224, 224, 3, 1, 1}},
+    {"vgg16", {64, 64, 224, 224, 3, 1, 1}},
+    {"vgg16", {64, 128, 112, 112, 3, 1, 1}},
+    {"vgg16", {256, 256, 56, 56, 3, 1, 1}},
+    {"vgg16", {512, 512, 28, 28, 3, 1, 1}},
+    {"vgg16", {512, 512, 14, 14, 3, 1, 1}},
+};
+
+/// Each layer as it is for AVX-512, and for AVX2.
+void addLayers(std::vector<Case> &cases) {
+  for (const Layer &l : kLayers)
+    for (bool avx2 : {false, true}) {
+      const Shape &s = l.shape;
+      std::string n = std::to_string(s.kernel);
+      n = (s.depthwise ? "dw" : "") + n + "x" + n + (s.stride == 1 ? "" : "s" + std::to_string(s.stride));
+      cases.push_back({std::string(avx2 ? "avx2_net/" : "net/") + l.net + "_" + n + "_" +
+                           std::to_string(s.ic) + "x" + std::to_string(s.h) + "_" + std::to_string(s.oc),
+                       s,
+                       {.residual = l.residual, .planarInput = s.ic == 3, .act = l.act},
+                       0,
+                       avx2,
+                       true});
+    }
+}
+
 /// Dense 3 x 3 convolutions directly and by Winograd's transform, in percent of the direct form's peak.
 std::vector<Case> allCases() {
   struct Map {
@@ -255,10 +342,11 @@ std::vector<Case> allCases() {
                  true,
                  false,
                  {{"tile", tile}}});
+  addLayers(r);
   return r;
 }
 
-/// 64-byte aligned memory for buffers.
+/// 64-byte aligned memory for buffers, in huge pages as an instance's.
 class Memory {
 public:
   explicit Memory(const Substitution &symbols) : symbols(symbols) {}
@@ -276,14 +364,17 @@ public:
     return p;
   }
   void *addBytes(int64_t bytes) {
-    storage.emplace_back(size_t(bytes) + 128);
-    auto p = reinterpret_cast<uintptr_t>(storage.back().data());
-    return reinterpret_cast<void *>((p + 63) / 64 * 64);
+    constexpr size_t huge = size_t(2) << 20;
+    size_t step = size_t(bytes) < huge / 4 ? 64 : huge, size = (size_t(bytes) + 64 + step - 1) / step * step;
+    storage.emplace_back(std::aligned_alloc(step, size), std::free);
+    if (step == huge) madvise(storage.back().get(), size, MADV_HUGEPAGE);
+    std::memset(storage.back().get(), 0, size);
+    return storage.back().get();
   }
 
 private:
   const Substitution &symbols;
-  std::vector<std::vector<std::byte>> storage;
+  std::vector<std::unique_ptr<void, void (*)(void *)>> storage;
 };
 
 struct Built {
@@ -308,8 +399,10 @@ Built build(const Case &k, const schedule::Config &config, codegen::Jit &jit, co
   return b;
 }
 
-/// Seconds of one call; weights rotate through copies larger than the caches when `cold`.
-double timed(const Case &k, const Built &b, double &packRate) {
+constexpr int64_t kRotated =
+    64'000'000; // bytes of weights that one call after the other goes through when `cold`
+
+bench::Figure timed(const Case &k, const Built &b, double &packRate) {
   const Compute &c = b.compute;
   Substitution symbols;
   std::vector<int64_t> scalars;
@@ -333,7 +426,7 @@ double timed(const Case &k, const Built &b, double &packRate) {
   if (k.cold) {
     const auto &p = b.scheduled.lowered.packings[0];
     int64_t bytes = schedule::packedBytes(p);
-    while (bytes * int64_t(sets.size()) < 130'000'000) {
+    while (bytes * int64_t(sets.size()) < kRotated) {
       sets.push_back(sets[0]);
       void *copy = memory.addBytes(bytes);
       std::memcpy(copy, sets[0][size_t(p.param)], size_t(bytes));
@@ -343,7 +436,10 @@ double timed(const Case &k, const Built &b, double &packRate) {
   size_t turn = 0;
   int64_t tasks = *constantOf(substitute(taskCount(b.scheduled.lowered.function), symbols));
   void *scratch = memory.addBytes(planScratch(b.scheduled.lowered.function).bytes);
-  return best([&] { b.code(sets[turn++ % sets.size()].data(), scalars.data(), scratch, 0, tasks); });
+  auto unit = k.options.int8 ? bench::Unit::Dot512 : k.avx2 ? bench::Unit::Fma256 : bench::Unit::Fma512;
+  return bench::measure({unit, k.shape.flops(), k.shape.depthwise ? k.shape.bytes() : 0}, [&] {
+    b.code(sets[turn++ % sets.size()].data(), scalars.data(), scratch, 0, tasks);
+  });
 }
 
 std::string textOf(const schedule::Config &c) {
@@ -393,22 +489,26 @@ int main(int argc, char **argv) {
     std::fprintf(stderr, "this table needs a CPU with AVX-512 VNNI\n");
     return 1;
   }
-  double fma = best([] { fmaLoop(20000); }), dot = best([] { dotLoop(20000); });
-  double peakF = 20000.0 * 24 * 32 / fma * 1e-9, peakI = 20000.0 * 24 * 128 / dot * 1e-9;
-  if (mode != "--show")
-    std::printf("peak: %.1f GFLOP/s fp32, %.1f GOP/s u8 x s8\n%-24s %8s %8s %7s %7s %8s %7s  %s\n", peakF,
-                peakI, "kernel", "us", "G/s", "% peak", "note", "compile", "pack", "template and knobs");
+  if (mode != "--show") {
+    bench::Peaks p = bench::peaks();
+    std::printf(
+        "peak: %.1f GFLOP/s f32 (256 bit: %.1f), %.1f GOP/s u8 x s8\n%-30s %8s %8s %7s %7s %7s %8s  %s\n",
+        p.fma512, p.fma256, p.dot512, "kernel", "us", "G/s", "% peak", "bound", "note", "compile",
+        "template and knobs");
+  }
   for (const Case &k : allCases()) {
     if (k.name.find(only) == std::string::npos) continue;
     const Target &target = k.avx2 ? narrow : wide;
-    double peak = (k.options.int8 ? peakI : peakF) / (k.avx2 ? 2 : 1);
     auto measure = [&](const schedule::Config &config) {
       Built b = build(k, config, k.avx2 ? jit2 : jit, target);
-      double packRate, s = timed(k, b, packRate), rate = k.shape.flops() / s * 1e-9;
-      std::printf("%-24s %8.1f %8.1f %6.1f%% %6.1f%% %5.1f ms %4.0f M/s  %.*s %s\n", k.name.c_str(), s * 1e6,
-                  rate, rate / peak * 100, k.published, b.milliseconds, packRate,
-                  int(b.scheduled.templateName.size()), b.scheduled.templateName.data(),
-                  textOf(b.scheduled.config).c_str());
+      double packRate;
+      bench::Figure f = timed(k, b, packRate);
+      int64_t lanes = k.avx2 ? 8 : 16;
+      double filled = double(k.shape.oc) / double((k.shape.oc + lanes - 1) / lanes * lanes);
+      std::printf("%-30s %8.1f %8.1f %6.1f%% %6.1f%% %6.1f%% %5.1f ms  %.*s %s\n", k.name.c_str(),
+                  f.seconds * 1e6, k.shape.flops() / f.seconds * 1e-9, f.ofPeak / filled * 100,
+                  f.ofBound / filled * 100, k.published, b.milliseconds, int(b.scheduled.templateName.size()),
+                  b.scheduled.templateName.data(), textOf(b.scheduled.config).c_str());
       std::fflush(stdout);
     };
     if (mode == "--show") {
