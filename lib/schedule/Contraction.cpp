@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numeric>
 
 namespace planish::schedule {
 namespace {
@@ -117,6 +118,7 @@ struct Sizes {
   int64_t lanes, vectors, pixels, depth, terms;  // terms: products per output
   int64_t termBytes;                             // of one right operand
   int64_t rows;                                  // pixels of all row axes
+  int64_t pixelBytes;                            // between neighbouring pixels of the left operand
 };
 
 Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
@@ -134,9 +136,20 @@ Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
   s.rows = 1;
   for (const Axis &a : r.rows) s.rows *= std::max<int64_t>(k.upperExtent(a), 1);
   for (const Axis &a : k.reduceAxes()) s.terms *= std::max<int64_t>(k.upperExtent(a), 1);
+  s.pixelBytes = 0;
+  if (std::vector<Expr> l = loadsIn(r.left); !r.rows.empty() && !l.empty())
+    s.pixelBytes = std::abs(strideOf(l[0], r.rows.back()).value_or(0)) * byteSize(l[0]->type.dtype);
   Roles copy = r;
   if (Axis d = takeDepth(k, copy)) s.depth = std::max<int64_t>(k.upperExtent(d), 1);
   return s;
+}
+
+/// Pixels whose lines fit the first cache together, with ways to spare: neighbours at a multiple of a page
+/// share one set of lines.
+int64_t pixelsInCache(const Sizes &s, const Target &t) {
+  constexpr int64_t page = 4096;
+  int64_t places = page / std::gcd(std::max<int64_t>(s.pixelBytes, 1), page), ways = t.l1Bytes / page;
+  return std::max<int64_t>(places * (ways - 2), 4);
 }
 
 /// Cycles of one pixel row by one column block with a tile: two multiply-adds a cycle, no fewer than ten
@@ -146,7 +159,8 @@ double tileCost(const Sizes &s, int64_t vectors, int64_t pixels, const Target &t
   auto one = [&](int64_t v, int64_t p) {
     bool near = v * s.lanes * s.terms * s.termBytes <= t.l1Bytes / 2;
     double loads = 0.05 * double(p) + (near ? 0.15 : 0.35) * double(v) * t.vectorBytes / 64;
-    double perTerm = (std::max(double(v * p), 10.0) / 2 + loads) * (v == 1 ? 1.07 : 1);
+    double multiplies = std::max(double(v * p), 10.0) / 2, reads = 1.1 * double(v + p) / 2;
+    double perTerm = std::max(multiplies, reads) + loads;
     return double(s.terms) * perTerm + double(v * p) * 2 + 20;
   };
   auto row = [&](int64_t v) {
@@ -160,7 +174,7 @@ double tileCost(const Sizes &s, int64_t vectors, int64_t pixels, const Target &t
 std::pair<int64_t, int64_t> bestTile(const Sizes &s, const Target &t) {
   std::pair<int64_t, int64_t> best{1, 1};
   double bestCost = INFINITY;
-  int64_t most = std::min<int64_t>(s.pixels, 14);
+  int64_t most = std::min<int64_t>({s.pixels, 14, pixelsInCache(s, t)});
   for (int64_t v = 1; v <= (most == 1 ? 8 : 4); ++v)
     for (int64_t p = 1; p <= most; ++p) {
       if (v > s.vectors || p > s.pixels || v * p + v + 1 > std::min(t.registers, 31)) continue;
@@ -204,6 +218,12 @@ int64_t dividing(int64_t n, std::initializer_list<int64_t> choices) {
   return *choices.begin();
 }
 
+/// A panel of weights is so short that a few lines of the next one at every tile are enough.
+bool fewLines(const Sizes &s, int64_t vectors, int64_t pixels) {
+  constexpr int64_t line = 64, few = 4;
+  return vectors * s.lanes * s.terms * s.termBytes <= few * line * (s.rows / pixels);
+}
+
 /// Splits, orders and marks; returns the axes around the tile, outermost first.
 std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   Roles r = *orient(k);
@@ -216,11 +236,13 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   if (k.constantExtent(vec))
     std::tie(group, n) = k.split(vec, std::min(knob(c, "vectors"), s.vectors), "g", "n");
   Axis tile, p;
+  bool strips = false;
   if (!r.rows.empty()) {
     int64_t pixels = std::min(knob(c, "pixels"), std::max<int64_t>(s.pixels, 1));
     int64_t strip = knob(c, "strip") * (r.rows.size() == 1 ? pixels : 1);
     if (auto n = k.constantExtent(r.rows.front()); n && strip > 0 && strip < *n) {
       Axis around;
+      strips = true;
       std::tie(around, r.rows.front()) = k.split(r.rows.front(), strip, "strip", r.rows.front()->name);
       outer.push_back(around);
     }
@@ -260,7 +282,8 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   k.mark(v, LoopKind::Vectorized);
   if (n) k.partition(group);
   if (tile) k.partition(tile);
-  if (!r.taps.empty()) k.peel(r.taps.back());
+  // Copies of a tap without a loop inside would become one block, share broadcasts and spill.
+  if (!r.taps.empty() && steps && k.upperExtent(steps) > 1) k.peel(r.taps.back());
   if (quad) k.tensorize(quad);
   if (deepTail)
     for (const Axis &a : {chunk, steps})
@@ -272,7 +295,8 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
       k.pack(l);
       bool fixed = std::all_of(order.begin(), order.end(),
                                [&](const Axis &a) { return k.constantExtent(a).has_value(); });
-      if (knob(c, "prefetch") && !packed && steps && order[0] == group && fixed) k.prefetch(l, steps);
+      if (knob(c, "prefetch") && !packed && steps && !strips && fixed)
+        k.prefetch(l, fewLines(s, knob(c, "vectors"), knob(c, "pixels")) && tile ? tile : steps);
       packed = true;
     }
   for (const Expr &l : loadsIn(k.compute().init))
@@ -285,8 +309,8 @@ void apply(Kernel &k, const Config &c, const Target &t) {
 }
 
 /// Tiles by tileCost, strips by bestStrip; parallel over the first of the outer axes (strips, column groups,
-/// rows, tiles) that divides evenly over the cores; prefetch where a panel of weights is large and is used so
-/// few times that it comes from memory.
+/// rows, tiles) that divides evenly over the cores; prefetch where few tiles use a panel of weights: a
+/// network's weights come from beyond the second cache, and the wait for them is not short beside that.
 Config defaults(const Kernel &kernel, const Target &t) {
   Kernel k = kernel;
   Roles r = *orient(k);
@@ -298,11 +322,12 @@ Config defaults(const Kernel &kernel, const Target &t) {
   if (hasWinograd(kernel, t)) c[std::string(kTileKnob)] = 0;
   c["vectors"] = vectors;
   c["pixels"] = pixels;
-  c["unroll"] = dividing(quads, {4, 3, 5, 2});
+  // A short depth stays a loop inside the taps, so that their copies at the edges are blocks of their own.
+  c["unroll"] = quads <= 4 && !r.taps.empty() ? 1 : dividing(quads, {4, 3, 5, 2});
   c["block"] = usesDot(k, r) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
   c["strip"] = bestStrip(k, r, s, vectors, t);
-  int64_t panel = vectors * s.lanes * s.terms * s.termBytes;
-  c["prefetch"] = !c["strip"] && panel > (48 << 10) && s.rows <= 64 * pixels;
+  int64_t tiles = (s.rows + pixels - 1) / pixels;
+  c["prefetch"] = !c["strip"] && tiles > 1 && tiles <= 64;
   c["parallel"] = 0;
   double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r) ? 4 : 1);
   Kernel built = kernel;

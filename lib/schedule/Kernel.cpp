@@ -184,6 +184,12 @@ void Kernel::prefetch(const Expr &access, Axis at) {
   prefetched = access;
   prefetchAt = at;
 }
+size_t Kernel::prefetchBlock() const {
+  size_t r = 0;
+  for (size_t i = 0; i < axes.size() && axes[i].var != accumulateAt; ++i)
+    if (dependsOn(prefetched, axes[i].var)) r = i;
+  return r;
+}
 void Kernel::tensorize(Axis a) { tensorAxis = a; }
 
 bool Kernel::canPack(const Expr &access) const {

@@ -253,7 +253,9 @@ struct Nest {
     const AxisInfo &a = k.axes[i];
     auto body = [&](const Env &e) {
       Stmt s = build(i + 1, e, phase);
-      return phase == Phase::Reduce && a.var == k.prefetchAt ? block({prefetch(i, e), s}) : s;
+      return (phase == Phase::Reduce || phase == Phase::Outer) && a.var == k.prefetchAt
+                 ? block({prefetch(i, e), s})
+                 : s;
     };
     Var v = var(a.var->name);
     // A parallel axis stays a loop even for one iteration: the task range selects its iterations.
@@ -292,18 +294,26 @@ struct Nest {
                       body(e));
   }
 
-  /// Iteration number * lines * 64 bytes into the operand's next outermost block: affine in the loop
-  /// variables, so it is one more stream to the code generator.
+  /// Iteration number * lines * 64 bytes into the operand's next block: affine in the loop variables, so it
+  /// is one more stream to the code generator.
   Stmt prefetch(size_t i, const Env &env) const {
     const Load &l = *as<Load>(k.prefetched);
+    size_t outer = k.prefetchBlock();
     Expr number = imm(0);
-    for (size_t j = 1; j <= i; ++j)
+    for (size_t j = outer + 1; j <= i; ++j)
       number = number * k.axes[j].extent + substitute(use(k.axes[j].var), env.subst);
     int64_t perLine = 64 / byteSize(l.buffer->dtype);
+    std::vector<Expr> next(l.indices.size(), imm(0));
+    for (size_t d = 0; d < next.size(); ++d) {
+      next[d] = substitute(l.indices[d], env.subst);
+      if (!dependsOn(l.indices[d], k.axes[outer].var)) continue;
+      next[d] = next[d] + 1;
+      std::fill(next.begin() + long(d) + 1, next.end(), imm(0));
+      break;
+    }
     std::vector<Stmt> r;
     for (int64_t n = 0; n < k.prefetchLines; ++n) {
-      std::vector<Expr> at(l.indices.size(), imm(0));
-      at[0] = substitute(l.indices[0], env.subst) + 1;
+      std::vector<Expr> at = next;
       at.back() = (number * k.prefetchLines + n) * perLine;
       r.push_back(makeStmt(Eval{call(Intrinsic::Prefetch, {load(l.buffer, at)})}));
     }
@@ -340,7 +350,7 @@ struct Nest {
     for (size_t j = i; j < k.axes.size(); ++j)
       if (!k.axes[j].reduction || k.axes[j].lanes) axes.push_back(&k.axes[j]);
     std::vector<Stmt> steps;
-    std::map<Var, int64_t> extents;  // of what is left
+    std::map<Var, int64_t> extents; // of what is left
     for (const AxisInfo *a : axes) extents[a->var] = constantExtent(*a, env);
     for (bool vectors : {false, true})
       for (const AxisInfo *a : axes) {
@@ -538,13 +548,13 @@ Kernel::Lowered Kernel::materialize() const {
     });
   }
   if (k.prefetchAt) {
-    int64_t iterations = 1;
-    for (size_t j = 1; j < k.axes.size(); ++j) {
-      iterations *= *constantOf(k.axes[j].extent);
-      if (k.axes[j].var == k.prefetchAt) break;
-    }
-    const BufferNode &b = *as<Load>(k.prefetched)->buffer;
-    int64_t lines = *constantOf(b.strides[0]) * byteSize(b.dtype) / 64;
+    int64_t iterations = 1, size = byteSize(as<Load>(k.prefetched)->buffer->dtype);
+    size_t outer = k.prefetchBlock(), j = outer;
+    do iterations *= *constantOf(k.axes[++j].extent);
+    while (k.axes[j].var != k.prefetchAt);
+    for (j = outer + 1; j < k.axes.size(); ++j)
+      if (dependsOn(k.prefetched, k.axes[j].var)) size *= *constantOf(k.axes[j].extent);
+    int64_t lines = size / 64;
     k.prefetchLines = (lines + iterations - 1) / iterations;
   }
   Nest nest{k};

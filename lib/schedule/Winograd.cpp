@@ -268,6 +268,8 @@ Config defaults(const Kernel &k, const Target &t) {
   Plan p = planOf(f, m, 0, t);
   Config c = kContraction.defaults(productsKernel(f, p), t);
   c.erase("parallel");
+  c["strip"] = 0;
+  c["prefetch"] = 1;
   c[std::string(kTileKnob)] = m;
   c["tiles"] = 0;
   return c;

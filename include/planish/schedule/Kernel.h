@@ -47,7 +47,9 @@ public:
   void pack(const Expr &access); // reorder a constant operand as the nest reads it; see canPack
   void stage(const Expr &access, Axis at); // copy what the loops inside `at` read to registers
   void tensorize(Axis axis); // the innermost reduction (of four) becomes Dot4
-  void prefetch(const Expr &access, Axis at); // spread the fetch of a packed operand's next outermost block
+  /// Spreads the fetch of a packed operand's next block, along the last axis outside the tile that it depends
+  /// on, over the iterations down to `at`.
+  void prefetch(const Expr &access, Axis at);
 
   struct Packing {
     int param; // index in the kernel's parameters
@@ -84,6 +86,7 @@ private:
   const AxisInfo &info(const Axis &axis) const;
   void eachExpr(const std::function<void(Expr &)> &fn); // every expression over the axes
   void foldSingleTerm();
+  size_t prefetchBlock() const; // the axis along which prefetch() goes ahead
   void replace(const Axis &axis, const Expr &value); // rewrites every expression that mentions an axis
   Packing makePacking(const Expr &access, Expr &packedLoad) const;
 
