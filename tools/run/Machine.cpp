@@ -85,7 +85,8 @@ template <class T> const T *atMost(const std::vector<const T *> &entries, int th
 
 double MemoryLevel::capacity(int threads) const {
   if (bytes == 0) return std::numeric_limits<double>::infinity();
-  return bytes * ((threads + sharedBy - 1) / sharedBy);
+  const int places = (threads + sharedBy - 1) / sharedBy;
+  return bytes * places;
 }
 
 const Bandwidth &MemoryLevel::bandwidthOf(int threads) const {
