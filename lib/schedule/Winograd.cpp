@@ -2,10 +2,10 @@
 // taps are dilated, a tile takes every dilation-th row and column. An m x m tile of the output costs (m+2)^2
 // products per depth and column instead of 9 m^2. One kernel runs over blocks of tiles: the input's tiles are
 // transformed to scratch memory, (m+2)^2 matrix products by the register tile of contraction.cpu follow, then
-// the transform back with the computation's own epilogue. A block's scratch stays in the L2 cache. Weights
-// are transformed at compile time.
+// the transform back with the computation's own epilogue. Weights are transformed at compile time.
 #include "Winograd.h"
 #include "Internal.h"
+#include "WinogradPlan.h"
 
 #include "planish/support/Check.h"
 
@@ -18,159 +18,7 @@ namespace {
 
 using namespace loop;
 
-constexpr int64_t kTaps = 3;
-
-/// One of the two directions in which the taps lie.
-struct Direction {
-  Axis row, tap;
-  size_t dim = 0; // of the image
-  int64_t pad = 0, in = 0, out = 0, dilation = 1;
-  /// From the first of `count` rows of a tile to behind the last.
-  int64_t span(int64_t count) const { return (count - 1) * dilation + 1; }
-  int64_t tiles(int64_t m) const {
-    int64_t each = (out + dilation - 1) / dilation;
-    return std::min(dilation, out) * ((each + m - 1) / m);
-  }
-  /// The first row of a tile: those of one remainder by the dilation follow those of the one before.
-  Expr first(const Expr &tile, int64_t m) const {
-    if (dilation == 1) return tile * m;
-    int64_t each = tiles(m) / std::min(dilation, out);
-    return floorDiv(tile, imm(each)) + floorMod(tile, imm(each)) * (m * dilation);
-  }
-};
-
-/// The roles of a computation that matches.
-struct Form {
-  Expr image, weights;
-  Direction y, x;
-  Axis column, depth, batch; // batch may be absent
-  int64_t columns = 1, depths = 1, batches = 1;
-};
-
-/// Index = row + dilation * tap - pad of an image dimension; false if it is not that.
-bool isWindow(const Kernel &k, const Expr &index, Direction &d) {
-  Affine a = affine(index);
-  if (a.terms.size() != 2) return false;
-  for (const Affine::Term &t : a.terms) {
-    const VarRef *v = t.factors.size() == 1 ? as<VarRef>(t.factors[0]) : nullptr;
-    if (!v || t.coefficient < 1) return false;
-    std::vector<Axis> space = k.spaceAxes();
-    bool isRow = std::ranges::find(space, v->var) != space.end();
-    if (isRow && t.coefficient != 1) return false;
-    (isRow ? d.row : d.tap) = v->var;
-    if (!isRow) d.dilation = t.coefficient;
-  }
-  if (!d.row || !d.tap || k.constantExtent(d.tap) != kTaps || !k.constantExtent(d.row)) return false;
-  d.pad = -a.constant;
-  d.out = *k.constantExtent(d.row);
-  return d.out > 0;
-}
-
-/// Every guard says that an index is inside the image, and every index that may be outside has its guard.
-bool guardsArePadding(const Compute &c, const std::vector<Expr> &indices, const Form &f) {
-  std::array<bool, 4> seen{};
-  const std::array<const Direction *, 2> directions{&f.y, &f.x};
-  for (const Expr &g : c.where) {
-    bool known = false;
-    for (size_t i = 0; i < 2; ++i) {
-      const Direction &d = *directions[i];
-      Affine guard = affine(g);
-      bool low = equal(guard, affine(indices[d.dim]));
-      bool high = equal(guard, affine(imm(d.in - 1) - indices[d.dim]));
-      seen[2 * i] |= low;
-      seen[2 * i + 1] |= high;
-      known |= low || high;
-    }
-    if (!known) return false;
-  }
-  for (size_t i = 0; i < 2; ++i) {
-    const Direction &d = *directions[i];
-    if (d.pad > 0 && !seen[2 * i]) return false;
-    if (d.out - 1 + d.span(kTaps) - d.pad > d.in && !seen[2 * i + 1]) return false;
-  }
-  return true;
-}
-
-std::optional<Form> formOf(const Kernel &k, bool swapped) {
-  const Compute &c = k.compute();
-  Form f;
-  f.image = swapped ? c.rhs : c.lhs;
-  f.weights = swapped ? c.lhs : c.rhs;
-  const Load *image = as<Load>(f.image);
-  if (!image || image->mask || !hasConstantShape(*image->buffer) || !k.canPack(f.weights)) return {};
-  int directions = 0;
-  for (size_t d = 0; d < image->indices.size(); ++d) {
-    Direction dir;
-    if (!isWindow(k, image->indices[d], dir)) continue;
-    if (++directions > 2) return {};
-    dir.dim = d;
-    dir.in = *constantOf(image->buffer->shape[d]);
-    (directions == 1 ? f.y : f.x) = dir;
-  }
-  if (directions != 2) return {};
-  for (const Axis &a : k.reduceAxes())
-    if (a != f.y.tap && a != f.x.tap) f.depth = a;
-  if (k.reduceAxes().size() != 3 || !f.depth || !k.constantExtent(f.depth)) return {};
-  for (const Axis &a : k.spaceAxes()) {
-    if (!k.constantExtent(a)) return {};
-    if (a == f.y.row || a == f.x.row) continue;
-    bool inImage = dependsOn(f.image, a), inWeights = dependsOn(f.weights, a);
-    Axis &role = inWeights ? f.column : f.batch;
-    if (inImage == inWeights || role) return {};
-    role = a;
-  }
-  if (!f.column) return {};
-  f.columns = *k.constantExtent(f.column);
-  f.depths = *k.constantExtent(f.depth);
-  if (f.batch) f.batches = *k.constantExtent(f.batch);
-  bool contiguous = strideOf(f.image, f.depth) == 1 && strideOf(*c.out, k.outIndices(), f.column) == 1 &&
-                    hasConstantShape(*c.out);
-  for (const Axis &a : {f.column, f.depth, f.y.tap, f.x.tap})
-    contiguous &= strideOf(f.weights, a).has_value();
-  if (!contiguous || !guardsArePadding(c, image->indices, f)) return {};
-  return f;
-}
-
-std::optional<Form> formOf(const Kernel &k) {
-  const Compute &c = k.compute();
-  if (!k.reduces() || !c.rhs || c.combine != Combine::Sum || c.accumulator != DType::f32) return {};
-  for (bool swapped : {false, true})
-    if (auto f = formOf(k, swapped)) return f;
-  return {};
-}
-
-/// The division of the work.
-struct Plan {
-  int64_t m, points; // points: (m+2)^2
-  int64_t tilesY, tilesX, tiles;
-  int64_t perBlock, blocks;
-  int64_t lanes, depth, columns; // depth and columns: of scratch rows, whole vectors
-};
-
-int64_t roundedUp(int64_t n, int64_t to) { return (n + to - 1) / to * to; }
-
-/// `perBlock` 0: as many tiles as keep the block's scratch in half of the L2 cache, in blocks that divide
-/// evenly over the cores.
-Plan planOf(const Form &f, int64_t m, int64_t perBlock, const Target &t) {
-  Plan p{};
-  p.m = m;
-  p.points = (m + 2) * (m + 2);
-  p.tilesY = f.y.tiles(m);
-  p.tilesX = f.x.tiles(m);
-  p.tiles = f.batches * p.tilesY * p.tilesX;
-  p.lanes = t.lanes(DType::f32);
-  p.depth = roundedUp(f.depths, p.lanes);
-  p.columns = roundedUp(f.columns, p.lanes);
-  if (!perBlock) {
-    int64_t tileBytes = p.points * (p.depth + p.columns) * 4;
-    int64_t most = std::max<int64_t>(t.l2Bytes / 2 / tileBytes, 12);
-    int64_t blocks = roundedUp((p.tiles + most - 1) / most, std::max(t.cores, 1));
-    perBlock = (p.tiles + blocks - 1) / blocks;
-  }
-  p.perBlock = std::clamp<int64_t>(perBlock, 1, p.tiles);
-  p.blocks = (p.tiles + p.perBlock - 1) / p.perBlock;
-  return p;
-}
+using namespace winograd;
 
 /// product[point, tile, column] = sum over depth of image[point, tile, depth] * weights[point, depth,
 /// column].
@@ -199,55 +47,6 @@ Buffer scratch(const char *name, int64_t points, int64_t rows, int64_t width) {
   return buffer(name, DType::f32, std::vector<int64_t>{points, rows, width}, {}, Scope::Scratch);
 }
 
-/// Cycles of the two transforms per tile of 36 points and vector: loads and stores that reach the L2 cache
-/// mostly.
-constexpr double kInputCycles = 170, kOutputCycles = 150;
-
-/// What the choice between tiles weighs: cycles of one thread with the image in the caches.
-double cyclesOf(const Form &f, int64_t m, const Target &t) {
-  Plan p = planOf(f, m, 0, t);
-  double vectors = double(p.columns / p.lanes);
-  double filled = std::min(double(p.perBlock) / 6, 1.0); // of a register tile
-  double products = double(p.blocks * p.perBlock * p.points) * double(f.depths) * vectors / 2 / 0.9 / filled;
-  double share = double(p.points) / 36;
-  double transforms =
-      double(p.tiles) * share * (kInputCycles * double(p.depth / p.lanes) + kOutputCycles * vectors);
-  // Transformed weights that do not fit the L2 cache come from beyond it for every block.
-  double weights = double(p.points * f.depths * p.columns * 4);
-  double fetched = weights > double(t.l2Bytes) / 2 ? weights * double(p.blocks) / 8 : 0;
-  return std::max(products, fetched) + transforms;
-}
-double directCycles(const Form &f, const Target &t) {
-  int64_t lanes = t.lanes(DType::f32);
-  double outside = 1; // taps in the padding are skipped
-  for (const Direction *d : {&f.y, &f.x}) outside *= 1 - double(2 * d->pad) / double(kTaps * d->out) / 1.5;
-  return double(f.batches * f.y.out * f.x.out * 9) * double(f.depths) *
-         double(roundedUp(f.columns, lanes) / lanes) / 2 / 0.93 * outside;
-}
-
-/// The tiles that are faster than direct sums by the model.
-std::vector<WeightTrade> tradesOf(const Form &f, const Target &t) {
-  constexpr double kCyclesPerNanosecond = 3, kMargin = 0.95;
-  std::vector<WeightTrade> r;
-  if (f.columns < 16 || f.depths < 16) return r;
-  double direct = directCycles(f, t);
-  for (int64_t m : {4, 2}) {
-    Plan p = planOf(f, m, 0, t);
-    double cycles = cyclesOf(f, m, t);
-    int64_t bytes = f.depths * p.columns * 4;
-    if (cycles < direct * kMargin)
-      r.push_back({m, (direct - cycles) / kCyclesPerNanosecond, bytes * p.points,
-                   bytes * (p.points - kTaps * kTaps)});
-  }
-  std::ranges::stable_sort(r, std::greater(), &WeightTrade::savedNs);
-  return r;
-}
-/// The fastest tile; 0 for direct sums.
-int64_t bestTile(const Form &f, const Target &t) {
-  std::vector<WeightTrade> trades = tradesOf(f, t);
-  return trades.empty() ? 0 : trades[0].tile;
-}
-
 bool matches(const Kernel &k, const Target &t) { return t.device == DeviceKind::Cpu && formOf(k); }
 
 /// The knobs of the products are those of contraction.cpu.
@@ -265,13 +64,14 @@ bool chosen(const Kernel &k, const Config &c, const Target &t) { return tileOf(k
 Config defaults(const Kernel &k, const Target &t) {
   Form f = *formOf(k);
   int64_t best = bestTile(f, t), m = best ? best : 4;
-  Plan p = planOf(f, m, 0, t);
+  Plan p = planOf(f, m, 0, 0, t);
   Config c = kContraction.defaults(productsKernel(f, p), t);
   c.erase("parallel");
   c["strip"] = 0;
   c["prefetch"] = 1;
   c[std::string(kTileKnob)] = m;
   c["tiles"] = 0;
+  c["parts"] = 0;
   return c;
 }
 
@@ -279,6 +79,7 @@ std::vector<Knob> space(const Kernel &k, const Target &t) {
   std::vector<Knob> r = kContraction.space(k, t);
   std::erase_if(r, [](const Knob &knob) { return knob.name == "parallel"; });
   r.push_back({"tiles", {0, 7, 14, 16, 24, 28, 32, 48, 64, 96}});
+  r.push_back({"parts", {0, 1, 2, 4}});
   return r;
 }
 
@@ -288,6 +89,8 @@ public:
   Builder(const Kernel &kernel, const Form &form, const Plan &plan) : k(kernel), f(form), p(plan) {
     image = scratch("v", p.points, p.perBlock, p.depth);
     product = scratch("m", p.points, p.perBlock, p.columns);
+    blockVar = var("b", {}, 0, p.blocks - 1);
+    partVar = var("part", {}, 0, p.parts - 1);
   }
 
   Kernel::Lowered run(const Config &config, const Target &t) {
@@ -300,8 +103,20 @@ public:
     Stmt body = block({eachTile([&](const Place &at) { return input(at); }), gemm.function.body,
                        eachTile([&](const Place &at) { return output(at); })});
     body = makeStmt(Alloc{image, makeStmt(Alloc{product, body})});
-    body = loop::loop(blockVar, imm(0), imm(p.blocks), LoopKind::Parallel, body);
-    return {{k.compute().name, params(gemm.packings.at(0)), k.compute().scalars, body}, {packing(gemm)}};
+    std::vector<Buffer> all = k.compute().params;
+    all[weightsAt()] = gemm.function.params[1];
+    if (p.parts > 1) {
+      Buffer whole = ofParts(gemm.function.params[1]);
+      body = intoPart(body, gemm.function.params[1], whole, use(partVar));
+      all[weightsAt()] = whole;
+      Var task = var("task", {}, 0, p.tasks() - 1);
+      body = makeStmt(Let{partVar, floorMod(use(task), imm(p.parts)), body});
+      body = makeStmt(Let{blockVar, floorDiv(use(task), imm(p.parts)), body});
+      body = loop::loop(task, imm(0), imm(p.tasks()), LoopKind::Parallel, body);
+    } else {
+      body = loop::loop(blockVar, imm(0), imm(p.blocks), LoopKind::Parallel, body);
+    }
+    return {{k.compute().name, all, k.compute().scalars, body}, {packing(gemm)}};
   }
 
 private:
@@ -309,7 +124,7 @@ private:
   const Form &f;
   const Plan &p;
   Buffer image, product; // scratch: [point, tile of the block, depth or column]
-  Var blockVar = var("b");
+  Var blockVar, partVar;
 
   /// A tile: its number in the block, its batch, and its first output row and column.
   struct Place {
@@ -371,6 +186,30 @@ private:
       guard = conjunction(guard, lessThan(vector * p.lanes + use(v), imm(count)));
     return loop::loop(v, imm(0), imm(p.lanes), LoopKind::Vectorized, guard ? ifThen(guard, s) : s);
   }
+
+  /// A buffer of the products with the parts as its first dimension, and what accesses it in one of them.
+  Buffer ofParts(const Buffer &b) const {
+    std::vector<Expr> shape{imm(p.parts)};
+    shape.insert(shape.end(), b->shape.begin(), b->shape.end());
+    return buffer(b->name, b->dtype, shape, {}, b->scope);
+  }
+  static Stmt intoPart(const Stmt &s, const Buffer &from, const Buffer &to, const Expr &part) {
+    auto indices = [&](std::vector<Expr> at) {
+      at.insert(at.begin(), part);
+      return at;
+    };
+    auto loads = [&](const Expr &e) {
+      const Load *l = as<Load>(e);
+      return l && l->buffer == from ? load(to, indices(l->indices), l->mask) : e;
+    };
+    auto stores = [&](const Stmt &at) {
+      const Store *st = as<Store>(at);
+      return st && st->buffer == from ? store(to, indices(st->indices), st->value, st->mask) : at;
+    };
+    return rewrite(s, stores, loads);
+  }
+  /// The number among all vectors of the columns of a part's vector c.
+  Expr ofAll(const Expr &c) const { return c + use(partVar) * (p.columns / p.lanes); }
 
   Buffer registers(const char *name, int64_t rows, int64_t columns) {
     return buffer(name, DType::f32, std::vector<int64_t>{rows, columns, p.lanes}, {}, Scope::Register);
@@ -443,7 +282,7 @@ private:
   Stmt output(const Place &at) {
     int64_t n = p.m + 2;
     Expr whole = conjunction(inside(at.y, f.y.span(p.m), f.y.out), inside(at.x, f.x.span(p.m), f.x.out));
-    return eachVector(f.columns, whole, [&](const Expr &c, bool checked) {
+    return eachVector(f.columns / p.parts, whole, [&](const Expr &c, bool checked) {
       Buffer d = registers("d", n, n), e = registers("e", p.m, n), y = registers("y", p.m, p.m);
       std::vector<Stmt> s;
       for (int64_t j = 0; j < n; ++j) {
@@ -461,7 +300,8 @@ private:
         };
         for (int64_t j = 0; j < p.m; ++j)
           s.push_back(lanes(y, {imm(i), imm(j)}, [&](const Expr &v) { return row(v)[size_t(j)]; }));
-        for (int64_t j = 0; j < p.m; ++j) s.push_back(finish(at, c, y, i, j, checked));
+        for (int64_t j = 0; j < p.m; ++j)
+          s.push_back(finish(at, p.parts > 1 ? ofAll(c) : c, y, i, j, checked));
       }
       return makeStmt(Alloc{d, makeStmt(Alloc{e, makeStmt(Alloc{y, block(std::move(s))})})});
     });
@@ -481,11 +321,6 @@ private:
     return overLanes(v, done, in, c, f.columns);
   }
 
-  std::vector<Buffer> params(const Kernel::Packing &gemm) const {
-    std::vector<Buffer> r = k.compute().params;
-    r[weightsAt()] = gemm.function.params[1];
-    return r;
-  }
   size_t weightsAt() const {
     const std::vector<Buffer> &all = k.compute().params;
     return size_t(std::ranges::find(all, as<Load>(f.weights)->buffer) - all.begin());
@@ -501,10 +336,21 @@ private:
     TapStrides at{elementOffset(*w.buffer, first).constant, *strideOf(f.weights, f.y.tap),
                   *strideOf(f.weights, f.x.tap), *strideOf(f.weights, f.depth),
                   *strideOf(f.weights, f.column)};
-    r.prepare = [m = p.m, at, depth = f.depths, columns = f.columns, padded = p.columns](const void *from,
-                                                                                         void *to) {
-      winogradWeights(m, at, depth, columns, padded, static_cast<const float *>(from),
-                      static_cast<float *>(to));
+    if (p.parts > 1) {
+      Buffer from = ofParts(r.function.params[0]), to = ofParts(r.function.params[1]);
+      Var part = var("part", {}, 0, p.parts - 1);
+      Stmt moved = intoPart(r.function.body, r.function.params[0], from, use(part));
+      moved = intoPart(moved, r.function.params[1], to, use(part));
+      r.function.body = loop::loop(part, imm(0), imm(p.parts), LoopKind::Serial, moved);
+      r.function.params = {from, to};
+    }
+    r.prepare = [at, plan = p, depth = f.depths, columns = f.columns / p.parts](const void *from, void *to) {
+      for (int64_t part = 0; part < plan.parts; ++part) {
+        TapStrides first = at;
+        first.offset += part * columns * at.column;
+        winogradWeights(plan.m, first, depth, columns, plan.columns, static_cast<const float *>(from),
+                        static_cast<float *>(to) + part * plan.points * depth * plan.columns);
+      }
     };
     return r;
   }
@@ -512,7 +358,7 @@ private:
 
 Kernel::Lowered build(const Kernel &k, const Config &c, const Target &t) {
   Form f = *formOf(k);
-  Plan p = planOf(f, knob(c, kTileKnob), knob(c, "tiles"), t);
+  Plan p = planOf(f, knob(c, kTileKnob), knob(c, "tiles"), knob(c, "parts"), t);
   return Builder(k, f, p).run(c, t);
 }
 

@@ -62,7 +62,7 @@ Shape randomShape(Random &r) {
   Shape s;
   s.batch = r.pick({1, 1, 1, 2, 3});
   s.depth = r.pick({2, 3, 8, 16, 17, 24, 33});
-  s.columns = r.pick({2, 5, 8, 16, 23, 40});
+  s.columns = r.pick({2, 5, 8, 16, 23, 32, 40, 64});
   s.height = r.pick({2, 3, 4, 5, 7, 8, 9, 13, 16});
   s.width = r.pick({2, 3, 4, 6, 7, 8, 11, 16});
   s.dilation = r.pick({1, 1, 1, 2, 3});
@@ -79,6 +79,7 @@ Config randomKnobs(const Compute &c, const Target &t, Random &r) {
   Config config{{std::string(kTileKnob), tile}};
   if (r.chance(50)) config = randomConfig(c, t, r), config[std::string(kTileKnob)] = tile;
   config["tiles"] = r.pick({0, 0, 1, 2, 3, 5, 7, 14});
+  config["parts"] = r.pick({0, 1, 2, 4});
   return config;
 }
 
