@@ -33,6 +33,11 @@ def load_planish(job):
     return lambda: net(job.feeds)
 
 
+def load_planish_form(job, form):
+    """What was compiled next to the network: its float form."""
+    return load_planish(dataclasses.replace(job, compiled=job.compiled.with_name(form)))
+
+
 def onnxruntime_session(job, **options):
     import onnxruntime
 
@@ -84,6 +89,12 @@ def load_openvino(job):
 def load_openvino_default(job):
     """Whatever precision it prefers on this CPU: bf16 where there are instructions for it."""
     return openvino_request(job)
+
+
+def load_openvino_vnni(job):
+    """Without AMX: the instructions that Planish uses. To be said before the package is loaded."""
+    os.environ["ONEDNN_MAX_CPU_ISA"] = "AVX512_CORE_VNNI"
+    return load_openvino(job)
 
 
 def prepare_ncnn(job):
@@ -154,3 +165,13 @@ ENGINES = {
     "ncnn": Engine("ncnn f32", "ncnn", load_ncnn, True, prepare_ncnn),
     "openvino_default": Engine("OpenVINO default", "openvino", load_openvino_default, False),
 }
+INT8_ENGINES = {
+    "planish": ENGINES["planish"],
+    "onnxruntime": ENGINES["onnxruntime"],
+    "openvino_vnni": Engine("OpenVINO, VNNI", "openvino", load_openvino_vnni, True),
+    "openvino": Engine("OpenVINO, as it comes", "openvino", load_openvino, False),
+    "planish_f32": Engine("Planish f32", "", lambda job: load_planish_form(job, "planish_f32"), False),
+    "planish_strict": Engine("Planish f32, strict", "", lambda job: load_planish_form(job, "planish_strict"), False),
+}
+"""For networks of 8-bit codes; the float forms of the same network are compiled next to it."""
+INT8_RIVALS = [name for name, engine in INT8_ENGINES.items() if engine.rival]

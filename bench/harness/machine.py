@@ -36,7 +36,7 @@ def versions(names):
     """({engine: version}, {engine: why it cannot run})."""
     there, missing = {}, {}
     for name in names:
-        package = engines.ENGINES[name].package
+        package = (engines.INT8_ENGINES | engines.ENGINES)[name].package
         try:
             there[name] = importlib.metadata.version(package) if package else planish_version()
         except importlib.metadata.PackageNotFoundError:

@@ -42,6 +42,8 @@ class Case:
     feeds: dict
     folder: pathlib.Path
     """Kept between runs."""
+    compiled_as: pathlib.Path | None = None
+    """Where compile-model writes; in `folder` where it is not said."""
 
     @property
     def feeds_file(self):
@@ -49,7 +51,7 @@ class Case:
 
     @property
     def compiled(self):
-        return self.folder / "planish"
+        return self.compiled_as or self.folder / "planish"
 
     @property
     def scratch(self):
@@ -132,11 +134,11 @@ def find(name, work):
     return case
 
 
-def compile_case(case, target):
-    """Compiles with compile-model; its figures, or {"error": text}."""
+def compile_case(case, target, flags=()):
+    """Compiles with compile-model and more flags; its figures, or {"error": text}."""
     tool = pathlib.Path(os.environ.get("PLANISH_BIN", ROOT / "build" / "release" / "bin")) / "compile-model"
     name = re.sub(r"\W", "_", case.name)
-    flags = [f"--shape={key}={'x'.join(map(str, value.shape))}" for key, value in case.feeds.items() if value.shape]
+    flags = [*flags, *(f"--shape={key}={'x'.join(map(str, value.shape))}" for key, value in case.feeds.items() if value.shape)]
     begin = time.perf_counter()
     done = subprocess.run([str(tool), str(case.path), "-o", str(case.compiled), f"--name={name}", f"--target={target}", "--json",
                            *flags], capture_output=True, text=True)

@@ -42,7 +42,7 @@ def main():
         feeds = dict(stored)
     job = engines.Job(pathlib.Path(order["model"]), feeds, order["threads"], pathlib.Path(order["compiled"]),
                       pathlib.Path(order["scratch"]))
-    engine = engines.REFERENCE if order["engine"] == "reference" else engines.ENGINES[order["engine"]]
+    engine = engines.REFERENCE if order["engine"] == "reference" else (engines.INT8_ENGINES | engines.ENGINES)[order["engine"]]
     try:
         engine.prepare(job)
         begin = time.perf_counter()

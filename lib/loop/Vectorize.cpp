@@ -34,8 +34,10 @@ Expr fit(const Expr &e, int lanes) {
   return broadcast(e, lanes / e->type.lanes);
 }
 
-/// Padded constants and registers are readable in every lane.
-bool needsMask(const BufferNode &b) { return b.scope != Scope::Register && b.scope != Scope::Packed; }
+/// Padded constants and registers are readable in every lane, and so are tables by bytes.
+bool needsMask(const Load &l) {
+  return l.buffer->scope != Scope::Register && l.buffer->scope != Scope::Packed && !isTableRead(l);
+}
 
 /// Indices of an access that becomes `lanes * inner` lanes wide, lane l = (v = l / inner, l % inner).
 /// What they read is protected by `mask` like the access itself.
@@ -115,6 +117,13 @@ private:
 
 } // namespace
 
+bool isTableRead(const Load &l) {
+  constexpr int64_t kBytes = 256;
+  const Cast *index = l.indices.size() == 1 ? as<Cast>(l.indices[0]) : nullptr;
+  auto size = constantOf(l.buffer->shape.empty() ? Expr() : l.buffer->shape[0]);
+  return index && index->value->type.dtype == DType::u8 && size && *size >= kBytes;
+}
+
 /// What does not depend on v stays scalar and is repeated where an operator needs vectors; an
 /// expression that has k lanes already gets k*lanes. `mask` (one lane per value of v) protects what
 /// is read from memory that is not padded.
@@ -129,7 +138,7 @@ Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask) {
       [&](const Cast &c) { return cast(e->type.dtype, go(c.value)); },
       [&](const Load &l) {
         Expr own = l.mask ? fit(go(l.mask), n) : Expr();
-        Expr all = mask && needsMask(*l.buffer) ? conjunction(own, stretched(mask, e->type.lanes)) : own;
+        Expr all = mask && needsMask(l) ? conjunction(own, stretched(mask, e->type.lanes)) : own;
         return makeExpr({e->type.dtype, n},
                         Load{l.buffer, widenedIndices(l.indices, v, lanes, e->type.lanes, mask), all});
       },

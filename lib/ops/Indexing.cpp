@@ -458,6 +458,14 @@ Result<ValueId> picked(graph::Graph &g, ValueId x, size_t dim, const std::vector
   return r[0];
 }
 
+Result<ValueId> extended(graph::Graph &g, ValueId x, size_t dim, int64_t size, graph::Loc loc) {
+  const Shape &shape = g.type(x).shape;
+  PadAttrs a{Ints(shape.size(), 0), Ints(shape.size(), 0), PadMode::Constant, 0};
+  a.end[dim] = size - shape[dim].constant();
+  PLANISH_ASSIGN(auto r, g.append(kPad, std::move(a), {x}, std::move(loc)));
+  return r[0];
+}
+
 const OpDef kPad = {.name = "pad",
                     .summary =
                         "x with elements added around it: a constant, mirrored, the edge's, or wrapped",

@@ -92,9 +92,7 @@ bool matches(const Kernel &k, const Target &) { return orient(k).has_value(); }
 
 /// u8 * s8 summed in i32, four at a time: one instruction, or sums of pairs of 16-bit products.
 bool usesDot(const Kernel &k, const Roles &r) {
-  Expr a = withoutCast(r.left), b = withoutCast(r.right);
-  return k.compute().accumulator == DType::i32 && as<Load>(a) && a->type.dtype == DType::u8 && as<Load>(b) &&
-         b->type.dtype == DType::i8 && !r.depth.empty() && k.canPack(b);
+  return !r.depth.empty() && multipliesCodes(k, r.left, r.right);
 }
 
 /// The reduction axis to block and unroll: contiguous in `left`, else the longest; then the others.
@@ -115,7 +113,7 @@ Axis takeDepth(const Kernel &k, Roles &r) {
 
 /// Everything about sizes that the choice of knobs needs.
 struct Sizes {
-  int64_t lanes, vectors, pixels, depth, terms;  // terms: products per output
+  int64_t lanes, vectors, pixels, depth, terms;  // terms: multiply-adds per vector of outputs
   int64_t termBytes;                             // of one right operand
   int64_t rows;                                  // pixels of all row axes
   int64_t pixelBytes;                            // between neighbouring pixels of the left operand
@@ -132,13 +130,14 @@ Sizes sizesOf(Kernel &k, Roles &r, const Target &t) {
   s.pixels = r.rows.empty() ? 1 : k.upperExtent(r.rows.back());
   s.depth = 1;
   s.terms = 1;
-  s.termBytes = usesDot(k, r) ? 1 : byteSize(k.compute().accumulator);
+  s.termBytes = byteSize(k.compute().accumulator);
   s.rows = 1;
   for (const Axis &a : r.rows) s.rows *= std::max<int64_t>(k.upperExtent(a), 1);
   for (const Axis &a : k.reduceAxes()) s.terms *= std::max<int64_t>(k.upperExtent(a), 1);
   s.pixelBytes = 0;
   if (std::vector<Expr> l = loadsIn(r.left); !r.rows.empty() && !l.empty())
     s.pixelBytes = std::abs(strideOf(l[0], r.rows.back()).value_or(0)) * byteSize(l[0]->type.dtype);
+  if (usesDot(k, r)) s.terms = (s.terms + 3) / 4; // four products of a byte each
   Roles copy = r;
   if (Axis d = takeDepth(k, copy)) s.depth = std::max<int64_t>(k.upperExtent(d), 1);
   return s;
@@ -323,7 +322,9 @@ Config defaults(const Kernel &kernel, const Target &t) {
   c["vectors"] = vectors;
   c["pixels"] = pixels;
   // A short depth stays a loop inside the taps, so that their copies at the edges are blocks of their own.
-  c["unroll"] = quads <= 4 && !r.taps.empty() ? 1 : dividing(quads, {4, 3, 5, 2});
+  // Without taps a loop would cost more than its body.
+  bool isShort = usesDot(k, r) && r.taps.empty() && quads <= 8;
+  c["unroll"] = quads <= 4 && !r.taps.empty() ? 1 : isShort ? quads : dividing(quads, {4, 3, 5, 2});
   c["block"] = usesDot(k, r) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
   c["strip"] = bestStrip(k, r, s, vectors, t);
   int64_t tiles = (s.rows + pixels - 1) / pixels;

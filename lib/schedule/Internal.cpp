@@ -52,6 +52,12 @@ Expr withoutCast(const Expr &e) {
   return c ? c->value : e;
 }
 
+bool multipliesCodes(const Kernel &k, const Expr &left, const Expr &right) {
+  Expr a = withoutCast(left), b = withoutCast(right);
+  return k.compute().accumulator == DType::i32 && k.compute().combine == Combine::Sum && as<Load>(a) &&
+         a->type.dtype == DType::u8 && as<Load>(b) && b->type.dtype == DType::i8 && k.canPack(b);
+}
+
 int64_t lanesFor(const Kernel &k, const Axis &axis, const Target &t, DType type) {
   int64_t all = std::max(t.lanes(type), 1);
   return std::min<int64_t>(all, int64_t(std::bit_ceil(uint64_t(std::max<int64_t>(k.upperExtent(axis), 1)))));

@@ -445,7 +445,7 @@ struct Nest {
   }
 
   /// A lane beyond the tail of an output axis, or of a lane axis, must not read memory; packed
-  /// operands are padded.
+  /// operands are padded, and a table has an entry for every byte.
   Expr masked(const Expr &e, const Env &env, bool reducing) const {
     std::vector<Expr> guards = env.stores;
     if (reducing)
@@ -454,7 +454,8 @@ struct Nest {
     if (guards.empty() || !e) return e;
     return rewrite(e, [&](const Expr &x) {
       const Load *l = as<Load>(x);
-      if (!l || l->buffer->scope == Scope::Register || l->buffer->scope == Scope::Packed) return x;
+      if (!l || l->buffer->scope == Scope::Register || l->buffer->scope == Scope::Packed || isTableRead(*l))
+        return x;
       Expr mask = l->mask;
       for (const Expr &g : guards) {
         if (range(g, env).lo >= 0) continue;

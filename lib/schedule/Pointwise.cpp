@@ -49,6 +49,17 @@ Axis rowOfStridedLoads(const Kernel &k, const std::vector<Axis> &outer, const Ax
   return {};
 }
 
+/// A short axis whose elements lie between those of the lanes, as channels do between pixels: run inside of
+/// them its stores fill memory together.
+Axis betweenLanes(const Kernel &k, const std::vector<Axis> &outer, const Axis &lanes) {
+  constexpr int64_t kMost = 4;
+  auto stride = strideOf(*k.compute().out, k.outIndices(), lanes);
+  if (!stride || *stride < 2 || *stride > kMost) return {};
+  for (const Axis &a : outer)
+    if (strideOf(*k.compute().out, k.outIndices(), a) == 1 && k.constantExtent(a) == *stride) return a;
+  return {};
+}
+
 std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   std::vector<Axis> outer = k.spaceAxes();
   sortByOutput(k, outer);
@@ -71,12 +82,18 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
     k.partition(block);
   }
   k.mark(v, LoopKind::Vectorized);
+  Axis between = betweenLanes(k, outer, v);
+  std::erase(outer, between);
   Axis row = rowOfStridedLoads(k, outer, v);
   std::erase(outer, row);
   outer.push_back(block);
   std::vector<Axis> order = outer;
   if (row) order.push_back(row);
   if (u) order.push_back(u);
+  if (between) {
+    order.push_back(between);
+    k.mark(between, LoopKind::Unrolled);
+  }
   order.push_back(v);
   k.reorder(order);
   return outer;

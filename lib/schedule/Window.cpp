@@ -1,7 +1,9 @@
 // window.cpu: reductions in which every operand has the vector axis, or none: depthwise convolution,
 // pooling, means over space, row-wise sums of a matrix. Taps are unrolled where they are few: then the
 // window slides over inputs that are loaded once, because all taps share one basic block, and the
-// weights of one channel vector stay in registers over a row.
+// weights of one channel vector stay in registers over a row. Products of codes are taken four taps at a
+// time where the target has such an instruction: a column of the window is one operand, which the pixels that
+// look at it share.
 #include "Internal.h"
 
 #include <algorithm>
@@ -29,8 +31,16 @@ Axis vectorAxis(const Kernel &k) {
 
 bool matches(const Kernel &k, const Target &) { return k.reduces() && vectorAxis(k); }
 
-constexpr int64_t kUnrolledTaps = 9;   // of several axes together
-constexpr int64_t kUnrolledRow = 16;   // of the innermost axis
+/// Taps four at a time: not where four would mostly be none.
+bool dots(const Kernel &k, const Target &t) {
+  std::vector<Axis> taps = k.reduceAxes();
+  auto count = taps.empty() ? std::nullopt : k.constantExtent(taps[0]);
+  return t.dot4 && count && *count >= 3 && k.compute().rhs &&
+         multipliesCodes(k, k.compute().lhs, k.compute().rhs);
+}
+
+constexpr int64_t kUnrolledTaps = 9; // of several axes together
+constexpr int64_t kUnrolledRow = 16; // of the innermost axis
 
 std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   std::vector<Axis> rows = k.spaceAxes(), taps = k.reduceAxes();
@@ -39,6 +49,8 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   sortByOutput(k, rows);
   fuseCollapsing(k, rows);
   fuseCollapsing(k, taps);
+  Axis quad;
+  if (dots(k, t)) std::tie(taps[0], quad) = k.split(taps[0], 4, "quad", "q", Tail::Guard);
 
   auto [vec, v] = k.split(lane, lanesFor(k, lane, t, k.compute().accumulator), "vec", "v", Tail::Guard);
   Axis group = vec, block, n, tile, p;
@@ -81,7 +93,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   size_t tileAt = order.size();
   order.insert(order.end(), taps.begin(), taps.end());
   order.insert(order.end(), unrolled.begin(), unrolled.end());
-  for (const Axis &a : {p, n, v})
+  for (const Axis &a : {p, n, v, quad})
     if (a) order.push_back(a);
   bool allUnrolled = taps.empty();
   k.reorder(order);
@@ -90,6 +102,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   for (const Axis &a : {p, n})
     if (a) k.mark(a, LoopKind::Unrolled);
   k.mark(v, LoopKind::Vectorized);
+  if (quad) k.tensorize(quad);
   if (n) k.partition(group);
   if (block) k.partition(block);
   if (tile) k.partition(tile);
@@ -102,7 +115,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
       if (dependsOn(l, v) && k.canPack(l)) k.pack(l);
   int64_t vectorsInside = n ? *k.constantExtent(n) : 1, pixels = p ? *k.constantExtent(p) : 1;
   bool fits = copies * vectorsInside + pixels * vectorsInside + 2 <= t.registers;
-  if (tile && allUnrolled && fits)
+  if (tile && allUnrolled && fits && !quad)
     for (const Expr &l : loadsIn(k.compute().rhs))
       if (dependsOn(l, v) && k.canPack(l) && !dependsOn(l, tile) && !dependsOn(l, p)) k.stage(l, tile);
   return outer;

@@ -169,7 +169,13 @@ private:
       // Bytes move anyway: they may as well move to where the readers like them.
       return readersLikeChannelsLast ? channelsLast(shape) : Layout{};
     }
-    if (node.op->layout == graph::LayoutRule::FollowInput) return followed(node, shape);
+    if (node.op->layout == graph::LayoutRule::FollowInput) {
+      Layout same = followed(node, shape);
+      // Channels that were few and are enough now lie as the readers like them.
+      bool grown = (node.op->cls == graph::OpClass::Injective || isJoin(node)) &&
+                   channelsLast(g.type(node.inputs[0]).shape).empty() && same.empty();
+      return grown && readersLikeChannelsLast ? channelsLast(shape) : same;
+    }
     return {};
   }
 

@@ -17,8 +17,9 @@ namespace planish::transform {
 
 namespace {
 
-constexpr std::array<PassRow, 7> kPasses{{
+constexpr std::array<PassRow, 8> kPasses{{
     {"quantize", "folds quantize and dequantize around operators into integer kernels", quantize},
+    {"pad-channels", "appends channels of zeros where codes are summed over fewer than four", padChannels},
     {"fold-constants", "computes what depends on constants alone", foldConstants},
     {"canonicalize", "removes and merges what only renames elements", canonicalize},
     {"fold-scales", "merges per-channel scales and shifts into the weights before them", foldScales},

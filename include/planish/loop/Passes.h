@@ -23,6 +23,9 @@ Function legalize(const Function &f, const Legal &legal = {}); // exp, log, tanh
 /// Lane-wise copy of `e` for v = 0 .. lanes-1; what does not depend on v stays scalar.
 Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask);
 
+/// A table of an entry for every byte read at a byte: whatever the byte is, it may be read.
+bool isTableRead(const Load &l);
+
 /// The number of tasks: the largest end of the function's parallel loops (1 where it has none).
 Expr taskCount(const Function &f);
 

@@ -43,5 +43,7 @@ Result<graph::ValueId> concatenated(graph::Graph &g, std::vector<graph::ValueId>
 /// The slices of x along a dimension at the given positions.
 Result<graph::ValueId> picked(graph::Graph &g, graph::ValueId x, size_t dim,
                               const std::vector<int64_t> &positions, graph::Loc loc);
+/// x with zeros behind it along a dimension, up to `size` of them in all.
+Result<graph::ValueId> extended(graph::Graph &g, graph::ValueId x, size_t dim, int64_t size, graph::Loc loc);
 
 } // namespace planish::ops

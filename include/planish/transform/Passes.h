@@ -19,6 +19,8 @@ using graph::Graph;
 Result<Graph> quantize(const Graph &g);
 /// The user's nodes that compute with real numbers in a graph that also has codes; none where it has none.
 std::vector<std::string> realNodes(const Graph &g);
+/// Appends channels of zeros to images and weights where codes are summed over fewer than four of them.
+Result<Graph> padChannels(const Graph &g);
 /// Evaluates nodes whose operands are all constants (results up to 16 MiB and cheap enough).
 Result<Graph> foldConstants(const Graph &g);
 /// Removes what changes nothing (movement to the same shape, casts to the same type), merges chains

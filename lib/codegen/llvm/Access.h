@@ -71,4 +71,7 @@ struct Access {
 Access analyse(TermTable &table, const loop::BufferNode &buffer, const std::vector<loop::Expr> &indices,
                int lanes, const loop::Expr &extra);
 
+/// The u8 codes by which a vector reads a table of 256 bytes, where that is what the access is.
+loop::Expr tableCodes(const Access &a, Type t);
+
 } // namespace planish::codegen

@@ -1,5 +1,5 @@
 // Loop IR -> LLVM IR for one function body. Statements.cpp walks statements and forms pointers,
-// Memory.cpp loads and stores, Expressions.cpp and Intrinsics.cpp compute.
+// Memory.cpp loads and stores, Codes.cpp stores 8-bit codes, Expressions.cpp and Intrinsics.cpp compute.
 //
 // Addressing. LLVM's loop strength reduction is off, so pointers are formed here. Every access has
 // one address: base + constant + sum of (bytes * term). A term belongs to the innermost loop or let
@@ -23,6 +23,7 @@
 #include <llvm/IR/IRBuilder.h>
 
 #include <functional>
+#include <span>
 #include <unordered_map>
 #include <vector>
 
@@ -98,8 +99,11 @@ private:
   // Memory.cpp
   llvm::Value *load(const loop::Expr &e, const loop::Load &l);
   void store(const loop::Store &s);
+  size_t storeTogether(std::span<const loop::Stmt> stmts);
   llvm::Value *loadLanes(const Access &a, llvm::Type *type, llvm::Value *mask);
   void storeLanes(const Access &a, llvm::Value *value, llvm::Value *mask);
+  llvm::Value *interleaved(std::vector<llvm::Value *> parts);
+  llvm::Value *loadRows(const Access &a, int rows, llvm::Type *type, llvm::Value *mask);
   llvm::Value *loadScattered(const Access &a, llvm::Type *type);
   llvm::Value *lookedUp(const Access &a, llvm::Value *codes);
   llvm::Value *permuted(llvm::Value *table, llvm::Value *codes);
@@ -107,6 +111,22 @@ private:
   llvm::Value *loadRuns(const Access &a, int run, llvm::Type *type);
   llvm::Value *laneAddresses(const Access &a);
   llvm::Value *safeAddress(llvm::Value *p, llvm::Value *mask);
+
+  // Codes.cpp
+  struct Code;
+  /// 32 to 16 bits signed, 16 signed to 8 unsigned; both saturate.
+  struct Narrowing {
+    int lanes;
+    unsigned words, bytes;
+  };
+  std::optional<Code> codeOf(const loop::Expr &value);
+  std::vector<Code> groupOf(std::span<const loop::Expr> list);
+  const Narrowing *narrowing(int lanes) const;
+  size_t storeCodes(std::span<const loop::Stmt> stmts);
+  void prepareInner(const std::vector<Code> &group);
+  llvm::Value *part(llvm::Value *v, int at, int lanes, int count = 1);
+  llvm::Value *narrowed(const std::vector<Code> &group);
+  void storeGroup(std::span<const loop::Store *const> group, llvm::Value *codes);
 
   // Expressions.cpp
   llvm::Type *type(Type t);
@@ -118,6 +138,7 @@ private:
   llvm::Value *floatBinary(loop::BinaryOp op, llvm::Value *p, llvm::Value *q);
   llvm::Value *integerBinary(loop::BinaryOp op, llvm::Value *p, llvm::Value *q, bool isSigned);
   llvm::Value *floorDivision(const loop::Binary &x, llvm::Value *p, llvm::Value *q);
+  llvm::Value *saturated(llvm::Value *v, Type to);
   llvm::Value *convert(const loop::Cast &c, Type to);
 
   // Intrinsics.cpp

@@ -156,6 +156,22 @@ Value *Emitter::floorDivision(const Binary &x, Value *p, Value *q) {
   return b.CreateSelect(below, b.CreateAdd(rest, q), rest);
 }
 
+/// Vectors of floats as integers of at most 32 bits, toward zero and saturated, NaN as 0: LLVM would take the
+/// saturating conversion apart lane by lane.
+Value *Emitter::saturated(Value *v, Type to) {
+  bool bytes = byteSize(to.dtype) == 1;
+  auto real = [&](double k) { return llvm::ConstantFP::get(v->getType(), k); };
+  double least = to.dtype == DType::u8 ? 0 : bytes ? -128 : -0x1p31;
+  double most = to.dtype == DType::u8 ? 255 : bytes ? 127 : 0x1p31 - 128; // the largest below 2^31
+  Value *x = b.CreateSelect(b.CreateFCmpUNO(v, v), real(0), v);
+  x = b.CreateSelect(b.CreateFCmpOGT(real(least), x), real(least), x);
+  x = b.CreateSelect(b.CreateFCmpOLT(real(most), x), real(most), x);
+  llvm::Type *words = type({DType::i32, to.lanes});
+  Value *whole = b.CreateFPToSI(x, words);
+  if (bytes) return b.CreateTrunc(whole, type(to));
+  return b.CreateSelect(b.CreateFCmpOGE(v, real(0x1p31)), llvm::ConstantInt::get(words, INT32_MAX), whole);
+}
+
 Value *Emitter::convert(const Cast &c, Type to) {
   Value *v = fitted(expr(c.value), to.lanes);
   DType from = c.value->type.dtype;
@@ -166,6 +182,7 @@ Value *Emitter::convert(const Cast &c, Type to) {
     return isFloat(from) ? b.CreateFCmpUNE(v, zero) : b.CreateICmpNE(v, zero);
   }
   if (isFloat(to.dtype)) return isSigned(from) ? b.CreateSIToFP(v, t) : b.CreateUIToFP(v, t);
+  if (isFloat(from) && to.lanes > 1 && byteSize(to.dtype) <= 4) return saturated(v, to);
   if (isFloat(from))
     return b.CreateIntrinsic(isSigned(to.dtype) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
                              {t, v->getType()}, {v});

@@ -35,6 +35,18 @@ int runOf(const std::vector<int64_t> &lanes) {
   return int(run);
 }
 
+/// Of lanes that take turns among rows of neighbours, how many rows there are; 1 where that is not so.
+int rowsOf(const std::vector<int64_t> &lanes) {
+  constexpr size_t kMostRows = 4;
+  for (size_t rows = 2; rows <= kMostRows && lanes.size() >= 4 * rows; ++rows) {
+    bool holds = lanes.size() % rows == 0;
+    for (size_t l = 0; holds && l < lanes.size(); ++l)
+      holds = lanes[l] == lanes[l % rows] + int64_t(l / rows);
+    if (holds) return int(rows);
+  }
+  return 1;
+}
+
 std::vector<int> ascending(int first, int count, int step = 1) {
   std::vector<int> r;
   for (int i = 0; i < count; ++i) r.push_back(first + i * step);
@@ -46,6 +58,8 @@ int lanesOf(llvm::Type *t) {
   return v ? int(v->getNumElements()) : 1;
 }
 
+} // namespace
+
 /// The u8 codes by which a vector reads a table of 256 bytes, where that is what the access is.
 Expr tableCodes(const Access &a, Type t) {
   if (t.lanes == 1 || byteSize(t.dtype) != 1 || a.irregular.size() != 1 || !a.steps.empty()) return {};
@@ -55,8 +69,6 @@ Expr tableCodes(const Access &a, Type t) {
   auto *index = as<Cast>(a.irregular[0].first);
   return index && index->value->type.dtype == DType::u8 ? index->value : Expr();
 }
-
-} // namespace
 
 /// `p` where the scalar mask holds, else the address of a zero that may always be read.
 Value *Emitter::safeAddress(Value *p, Value *mask) {
@@ -103,6 +115,8 @@ Value *Emitter::loadLanes(const Access &a, llvm::Type *stored, Value *mask) {
     return mask ? static_cast<Value *>(b.CreateMaskedLoad(stored, p, align, mask, zero))
                 : b.CreateAlignedLoad(stored, p, align);
   }
+  if (int rows = a.constantLanes() && stride != 0 ? rowsOf(a.lanes) : 1; rows > 1)
+    return loadRows(a, rows, stored, mask);
   if (mask) return b.CreateMaskedGather(stored, laneAddresses(a), align, mask, zero);
   if (stride == 0)
     return b.CreateVectorSplat(unsigned(lanes),
@@ -150,6 +164,45 @@ Value *Emitter::loadRuns(const Access &a, int run, llvm::Type *stored) {
                               uint64_t(l / run));
   }
   return b.CreateBitCast(r, stored);
+}
+
+/// One vector with the lanes of several in turn: a0 b0 c0 a1 b1 c1 ...
+Value *Emitter::interleaved(std::vector<Value *> parts) {
+  int lanes = lanesOf(parts[0]->getType()), count = int(parts.size());
+  auto joined = [&](Value *x, Value *y) {
+    int n = lanesOf(x->getType()), all = n + lanesOf(y->getType());
+    std::vector<int> pick(size_t(n), -1);
+    std::iota(pick.begin(), pick.begin() + lanesOf(y->getType()), 0);
+    if (n != lanesOf(y->getType())) y = b.CreateShuffleVector(y, pick);
+    return b.CreateShuffleVector(x, y, ascending(0, all));
+  };
+  Value *all = parts[0];
+  if (count == 4) all = joined(joined(parts[0], parts[1]), joined(parts[2], parts[3]));
+  else
+    for (int k = 1; k < count; ++k) all = joined(all, parts[size_t(k)]);
+  std::vector<int> pick;
+  for (int l = 0; l < lanes * count; ++l) pick.push_back(l % count * lanes + l / count);
+  return b.CreateShuffleVector(all, pick);
+}
+
+/// Rows of neighbours are whole loads; a row that the mask leaves out is none.
+Value *Emitter::loadRows(const Access &a, int rows, llvm::Type *stored, Value *mask) {
+  int lanes = lanesOf(stored) / rows;
+  int64_t size = byteSize(a.buffer->dtype);
+  llvm::Align align{uint64_t(size)};
+  auto *rowType = llvm::FixedVectorType::get(stored->getScalarType(), unsigned(lanes));
+  Value *zero = llvm::Constant::getNullValue(rowType), *p = address(a);
+  std::vector<Value *> parts;
+  for (int k = 0; k < rows; ++k) {
+    Value *at = step(p, b.getInt64(uint64_t(a.lanes[size_t(k)] * size)));
+    Value *use = mask ? b.CreateShuffleVector(mask, ascending(k, lanes, rows)) : nullptr;
+    auto *known = use ? llvm::dyn_cast<llvm::Constant>(use) : nullptr;
+    if (known && known->isNullValue()) parts.push_back(zero);
+    else if (!use || (known && known->isAllOnesValue()))
+      parts.push_back(b.CreateAlignedLoad(rowType, at, align));
+    else parts.push_back(b.CreateMaskedLoad(rowType, at, align, use, zero));
+  }
+  return interleaved(std::move(parts));
 }
 
 /// The addresses of all lanes, as a vector of pointers.
@@ -231,6 +284,43 @@ void Emitter::store(const Store &s) {
     mask = nullptr;
   }
   storeLanes(a, value, mask);
+}
+
+/// Stores that together fill a run of memory, the lanes of one between those of the next, are one store.
+/// The number of statements that were emitted so; 0 if the first begins no such group.
+size_t Emitter::storeTogether(std::span<const Stmt> stmts) {
+  auto plain = [](const Stmt &s) {
+    const Store *t = as<Store>(s);
+    return t && !t->mask && t->value->type.lanes > 1 && t->buffer->dtype != DType::b1 ? t : nullptr;
+  };
+  const Store *first = stmts.empty() ? nullptr : plain(stmts[0]);
+  if (!first) return 0;
+  Access a = accessOf(first, first->buffer, first->indices, first->value->type.lanes);
+  auto stride = a.constantLanes() ? strideOf(a.lanes) : std::nullopt;
+  if (!stride || *stride < 2 || *stride > 4 || stmts.size() < size_t(*stride)) return 0;
+  size_t count = size_t(*stride);
+  for (size_t k = 0; k < count; ++k) {
+    const Store *t = plain(stmts[k]);
+    if (!t || t->buffer != first->buffer || t->value->type.lanes != first->value->type.lanes) return 0;
+    Access other = accessOf(t, t->buffer, t->indices, t->value->type.lanes);
+    if (other.offset.terms != a.offset.terms || other.offset.constant != a.offset.constant + int64_t(k) ||
+        !other.constantLanes() || other.lanes != a.lanes)
+      return 0;
+    bool reads = false;
+    walk(t->value, [&](const Expr &e) {
+      const Load *l = as<Load>(e);
+      reads |= l && l->buffer == t->buffer;
+    });
+    if (reads) return 0;
+  }
+  std::vector<Value *> parts;
+  values.clear();
+  for (size_t k = 0; k < count; ++k)
+    parts.push_back(fitted(expr(as<Store>(stmts[k])->value), first->value->type.lanes));
+  values.clear();
+  b.CreateAlignedStore(interleaved(std::move(parts)), address(a),
+                       llvm::Align(uint64_t(byteSize(a.buffer->dtype))));
+  return count;
 }
 
 void Emitter::storeLanes(const Access &a, Value *value, Value *mask) {

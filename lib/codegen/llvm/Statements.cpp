@@ -44,7 +44,13 @@ void Emitter::stmt(const Stmt &s) {
       [&](const Store &t) { store(t); }, [&](const Alloc &a) { alloc(a); }, [&](const If &i) { branch(i); },
       [&](const Let &l) { let(l); },
       [&](const Block &bl) {
-        for (const Stmt &x : bl.stmts) stmt(x);
+        std::span<const Stmt> rest = bl.stmts;
+        while (!rest.empty()) {
+          size_t done = storeTogether(rest);
+          if (!done) done = storeCodes(rest);
+          if (!done) stmt(rest[done++]);
+          rest = rest.subspan(done);
+        }
       },
       [&](const Eval &v) { prefetch(v.call); },
       [&](const Launch &l) {

@@ -78,7 +78,13 @@ struct Maker {
       Expr q = call(Intrinsic::Bits,
                     {call(Intrinsic::Fma, {cast(DType::f32, v), fimm(0.03125), fimm(12582912.0)})}) -
                imm(0x4B400000, {DType::i32, 1});
-      c.value = cast(c.out->dtype, min(max(q, imm(0, {DType::i32, 1})), imm(255, {DType::i32, 1})));
+      int64_t least = random.pick({0, 0, 3}), most = random.pick({255, 255, 200});
+      c.value = cast(c.out->dtype, min(max(q, imm(least, {DType::i32, 1})), imm(most, {DType::i32, 1})));
+      if (random.chance(30)) {
+        say("table");
+        Buffer table = buffer("table", DType::u8, std::vector<int64_t>{256}, {}, Scope::Constant);
+        c.value = load(table, {cast(DType::i64, c.value)});
+      }
     } else if (random.chance(40)) {
       say("relu");
       c.value = max(c.value, fimm(0));

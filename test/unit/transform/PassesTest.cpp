@@ -285,7 +285,7 @@ TEST(Pipeline, StopsPrintsAndTimes) {
   EXPECT_EQ(opsOf(*r), Names{"conv"});
   ASSERT_EQ(printed.size(), 1u);
   EXPECT_NE(printed[0].find("mul("), std::string::npos);
-  EXPECT_EQ(said.size(), 4u);  // quantize, fold-constants, canonicalize, fold-scales
+  EXPECT_EQ(said.size(), 5u);  // quantize, pad-channels, fold-constants, canonicalize, fold-scales
 }
 
 TEST(Pipeline, KeepsMeaning) {
