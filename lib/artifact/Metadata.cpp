@@ -26,6 +26,13 @@ planish_dtype dtypeOf(DType t) {
   case DType::i32: return PLANISH_I32;
   case DType::i64: return PLANISH_I64;
   case DType::f32: return PLANISH_F32;
+  case DType::u16: return PLANISH_U16;
+  case DType::i16: return PLANISH_I16;
+  case DType::u32: return PLANISH_U32;
+  case DType::u64: return PLANISH_U64;
+  case DType::f16: return PLANISH_F16;
+  case DType::bf16: return PLANISH_BF16;
+  case DType::f64: return PLANISH_F64;
   }
   return PLANISH_F32;
 }

@@ -18,6 +18,13 @@ template <class F> auto withElement(DType dtype, F fn) {
   case DType::i32: return fn(int32_t{});
   case DType::i64: return fn(int64_t{});
   case DType::f32: return fn(float{});
+  case DType::u16: return fn(uint16_t{});
+  case DType::i16: return fn(int16_t{});
+  case DType::u32: return fn(uint32_t{});
+  case DType::u64: return fn(uint64_t{});
+  case DType::f16:  // the bits
+  case DType::bf16: return fn(uint16_t{});
+  case DType::f64: return fn(double{});
   }
   PLANISH_CHECK(false, "an unknown element type");
 }

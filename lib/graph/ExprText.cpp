@@ -41,12 +41,23 @@ std::string immediateText(int64_t value, DType dtype) {
   return dtype == DType::i64 ? digits : std::string(nameOf(dtype)) + "(" + digits + ")";
 }
 
+constexpr int kMaxDepth = 256;
+
 /// Recursive descent over the fully parenthesised form.
 class ExprParser {
 public:
   ExprParser(Lexer &l, const SymbolLookup &find) : lexer(l), lookup(find) {}
 
   Result<Expr> expr() {
+    if (depth > kMaxDepth) return lexer.error("an expression that is nested less deeply");
+    ++depth;
+    auto r = unnested();
+    --depth;
+    return r;
+  }
+
+private:
+  Result<Expr> unnested() {
     switch (lexer.peek().kind) {
     case TokenKind::Integer: {
       PLANISH_ASSIGN(int64_t value, lexer.integer());
@@ -62,7 +73,6 @@ public:
     }
   }
 
-private:
   Result<Expr> symbol() {
     Lexer here = lexer;
     PLANISH_ASSIGN(std::string name, parseName(lexer));
@@ -83,8 +93,16 @@ private:
     return lexer.error("an operator");
   }
 
+  static bool isReal(const Expr &e) { return e->type == Type{DType::f32, 1}; }
+
   Result<Expr> combined(BinaryOp op, const Expr &a, const Expr &b) {
     if (!(a->type == b->type)) return lexer.error("operands of one type");
+    const bool real = isReal(a), logical = a->type.dtype == DType::b1;
+    const bool fits = op == BinaryOp::And || op == BinaryOp::Or              ? logical
+                      : op == BinaryOp::Div                                  ? real
+                      : op == BinaryOp::FloorDiv || op == BinaryOp::FloorMod ? !real && !logical
+                                                                             : !logical || op == BinaryOp::Eq;
+    if (!fits) return lexer.error("operands of a type that has the operator");
     return loop::binary(op, a, b);
   }
 
@@ -102,19 +120,22 @@ private:
     } while (lexer.accept(","));
     PLANISH_TRY(lexer.expect(")"));
 
-    if (auto dtype = dtypeNamed(name); dtype && args.size() == 1) return loop::cast(*dtype, args[0]);
+    if (auto dtype = dtypeNamed(name); dtype && isComputed(*dtype) && args.size() == 1)
+      return loop::cast(*dtype, args[0]);
     if (name == "select" && args.size() == 3 && args[0]->type.dtype == DType::b1 &&
         args[1]->type == args[2]->type)
       return loop::select(args[0], args[1], args[2]);
     for (const Spelling &s : kBinary)
       if (s.isFunction && s.text == name && args.size() == 2) return combined(s.op, args[0], args[1]);
     for (loop::Intrinsic fn : kCalls)
-      if (nameOf(fn) == name && args.size() == loop::arityOf(fn)) return loop::call(fn, std::move(args));
-    return lexer.error("a function of so many arguments instead of '" + name + "'");
+      if (nameOf(fn) == name && args.size() == loop::arityOf(fn) && std::ranges::all_of(args, isReal))
+        return loop::call(fn, std::move(args));
+    return lexer.error("a function of such and so many arguments instead of '" + name + "'");
   }
 
   Lexer &lexer;
   const SymbolLookup &lookup;
+  int depth = 0;
 };
 
 } // namespace

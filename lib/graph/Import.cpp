@@ -133,6 +133,13 @@ ValueId Importer::constant(DType dtype, std::vector<int64_t> shape, const std::v
   case DType::i32: return as(int32_t{});
   case DType::i64: return as(int64_t{});
   case DType::f32: return as(float{});
+  case DType::u16: return as(uint16_t{});
+  case DType::i16: return as(int16_t{});
+  case DType::u32: return as(uint32_t{});
+  case DType::u64: return as(uint64_t{});
+  case DType::f16:
+  case DType::bf16:
+  case DType::f64: break;
   }
   PLANISH_CHECK(false, "an unknown element type");
 }

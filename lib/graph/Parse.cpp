@@ -157,6 +157,7 @@ public:
 
 private:
   using ValueNames = std::map<std::string, ValueId>;
+  static constexpr int kMaxDepth = 64;  // of regions
 
   Status skipParentheses() {
     int depth = 0;
@@ -364,6 +365,8 @@ private:
     while (lexer.peek().kind == TokenKind::String) loc.onnxNodes.push_back(lexer.next().text);
     std::vector<Graph> regions;
     while (lexer.accept("region")) {
+      if (depth > kMaxDepth) return lexer.error("a region that is nested less deeply");
+      ++depth;
       Graph region = Graph::regionOf(g);
       auto outside = symbols;
       PLANISH_TRY(parseInputs(region));
@@ -371,6 +374,7 @@ private:
       PLANISH_TRY(parseBody(region));
       symbols = std::move(outside);
       regions.push_back(std::move(region));
+      --depth;
     }
     auto made =
         g.append(*op, std::move(attrs), std::move(operands), std::move(loc), names, std::move(regions));
@@ -382,6 +386,7 @@ private:
   std::span<const OpDef *const> ops;
   const Blobs &blobs;
   std::map<std::string, Var> symbols;
+  int depth = 0;
   std::multimap<std::string, Var> held;  // sizes whose value comes later, by its name
   SymbolLookup lookup = [this](const std::string &name) -> Result<Var> {
     auto found = symbols.find(name);

@@ -11,8 +11,20 @@ struct DTypeRow {
   std::string_view name;
   int bytes;
 };
-constexpr std::array<DTypeRow, 6> kDTypes{
-    {{"b1", 1}, {"u8", 1}, {"i8", 1}, {"i32", 4}, {"i64", 8}, {"f32", 4}}};
+constexpr std::array<DTypeRow, 13> kDTypes{{{"b1", 1},
+                                            {"u8", 1},
+                                            {"i8", 1},
+                                            {"i32", 4},
+                                            {"i64", 8},
+                                            {"f32", 4},
+                                            {"u16", 2},
+                                            {"i16", 2},
+                                            {"u32", 4},
+                                            {"u64", 8},
+                                            {"f16", 2},
+                                            {"bf16", 2},
+                                            {"f64", 8}}};
+static_assert(kDTypes.size() == size_t(DType::f64) + 1);
 } // namespace
 
 int byteSize(DType type) { return kDTypes[size_t(type)].bytes; }

@@ -29,8 +29,30 @@ inline int64_t wrapTo(DType dtype, int64_t value) {
   case DType::u8: return uint8_t(value);
   case DType::i8: return int8_t(value);
   case DType::i32: return int32_t(value);
-  default: return value;
+  case DType::u16: return uint16_t(value);
+  case DType::i16: return int16_t(value);
+  case DType::u32: return uint32_t(value);
+  default: return value;  // a u64 as the i64 of the same bits
   }
+}
+/// Order of two integers of a type.
+inline bool isLess(DType dtype, int64_t a, int64_t b) {
+  return dtype == DType::u64 ? uint64_t(a) < uint64_t(b) : a < b;
+}
+inline int64_t quotientOf(DType dtype, int64_t a, int64_t b) {
+  return dtype == DType::u64 ? int64_t(uint64_t(a) / uint64_t(b)) : floorDivide(a, b);
+}
+inline int64_t remainderOf(DType dtype, int64_t a, int64_t b) {
+  return dtype == DType::u64 ? int64_t(uint64_t(a) % uint64_t(b)) : floorModulo(a, b);
+}
+/// Bits moved as BinaryOp::Shl and Shr say, not yet wrapped.
+inline int64_t shiftedLeft(DType dtype, int64_t a, int64_t by) {
+  return by < 0 || by >= 8 * byteSize(dtype) ? 0 : int64_t(uint64_t(a) << by);
+}
+inline int64_t shiftedRight(DType dtype, int64_t a, int64_t by) {
+  bool inside = by >= 0 && by < 8 * byteSize(dtype);
+  if (dtype == DType::u64) return inside ? int64_t(uint64_t(a) >> by) : 0;
+  return a >> (inside ? by : 63);
 }
 
 inline int64_t lowest(DType dtype) {
@@ -39,6 +61,10 @@ inline int64_t lowest(DType dtype) {
   case DType::u8: return 0;
   case DType::i8: return INT8_MIN;
   case DType::i32: return INT32_MIN;
+  case DType::i16: return INT16_MIN;
+  case DType::u16:
+  case DType::u32:
+  case DType::u64: return 0;
   default: return INT64_MIN;
   }
 }
@@ -48,6 +74,10 @@ inline int64_t highest(DType dtype) {
   case DType::u8: return UINT8_MAX;
   case DType::i8: return INT8_MAX;
   case DType::i32: return INT32_MAX;
+  case DType::u16: return UINT16_MAX;
+  case DType::i16: return INT16_MAX;
+  case DType::u32: return UINT32_MAX;
+  case DType::u64: return -1;  // all bits
   default: return INT64_MAX;
   }
 }
@@ -56,6 +86,7 @@ inline int64_t highest(DType dtype) {
 inline int64_t toInteger(DType dtype, float value) {
   if (dtype == DType::b1) return value != 0.0f;
   if (std::isnan(value)) return 0;
+  if (dtype == DType::u64) return value <= 0 ? 0 : value >= 0x1p64f ? -1 : int64_t(uint64_t(value));
   if (value <= float(lowest(dtype))) return lowest(dtype);
   if (value >= float(highest(dtype))) return highest(dtype);
   return int64_t(value);
@@ -70,6 +101,10 @@ inline float floatOfBits(int32_t bits) {
   float r;
   std::memcpy(&r, &bits, sizeof r);
   return r;
+}
+
+inline float floatOfInteger(DType dtype, int64_t value) {
+  return dtype == DType::u64 ? float(uint64_t(value)) : float(value);
 }
 
 /// p * 2^n; n is integral and clamped to [-126, 127], so that 2^n is a normal float.

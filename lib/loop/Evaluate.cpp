@@ -42,8 +42,12 @@ template <class Op> NodeRef wrapping(NodeRef a, NodeRef b, DType dtype, Op op) {
 template <class Op> NodeRef onFloats(NodeRef a, NodeRef b, Op op) {
   return real([a, b, op](Frame &s, int l) { return op(a->f(s, l), b->f(s, l)); });
 }
-template <class Op> NodeRef comparing(NodeRef a, NodeRef b, bool floats, Op op) {
-  if (floats) return integer([a, b, op](Frame &s, int l) -> int64_t { return op(a->f(s, l), b->f(s, l)); });
+template <class Op> NodeRef comparing(NodeRef a, NodeRef b, DType dtype, Op op) {
+  if (dtype == DType::u64)
+    return integer(
+        [a, b, op](Frame &s, int l) -> int64_t { return op(uint64_t(a->i(s, l)), uint64_t(b->i(s, l))); });
+  if (isFloat(dtype))
+    return integer([a, b, op](Frame &s, int l) -> int64_t { return op(a->f(s, l), b->f(s, l)); });
   return integer([a, b, op](Frame &s, int l) -> int64_t { return op(a->i(s, l), b->i(s, l)); });
 }
 
@@ -161,22 +165,32 @@ NodeRef Compiler::polynomialIndex(const Expr &e) {
 
 NodeRef Compiler::integerBinary(const Binary &b, DType dtype) {
   NodeRef x = compile(b.a), y = compile(b.b);
-  bool floats = isFloat(b.a->type.dtype);
+  DType of = b.a->type.dtype;
+  bool logical = of == DType::b1;
   switch (b.op) {
   case Add: return wrapping(x, y, dtype, wrappingAdd);
   case Sub: return wrapping(x, y, dtype, wrappingSub);
   case Mul: return wrapping(x, y, dtype, wrappingMul);
   case FloorDiv:
-    return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return floorDivide(p, nonZero(q)); });
+    return wrapping(x, y, dtype, [of](int64_t p, int64_t q) { return quotientOf(of, p, nonZero(q)); });
   case FloorMod:
-    return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return floorModulo(p, nonZero(q)); });
-  case Min: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return p < q ? p : q; });
-  case Max: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return p > q ? p : q; });
-  case And: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return int64_t(p && q); });
-  case Or: return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return int64_t(p || q); });
-  case Lt: return comparing(x, y, floats, [](auto p, auto q) { return p < q; });
-  case Le: return comparing(x, y, floats, [](auto p, auto q) { return p <= q; });
-  case Eq: return comparing(x, y, floats, [](auto p, auto q) { return p == q; });
+    return wrapping(x, y, dtype, [of](int64_t p, int64_t q) { return remainderOf(of, p, nonZero(q)); });
+  case Min:
+    return wrapping(x, y, DType::i64, [of](int64_t p, int64_t q) { return isLess(of, p, q) ? p : q; });
+  case Max:
+    return wrapping(x, y, DType::i64, [of](int64_t p, int64_t q) { return isLess(of, q, p) ? p : q; });
+  case And:
+    if (logical) return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return int64_t(p && q); });
+    return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return p & q; });
+  case Or:
+    if (logical) return wrapping(x, y, DType::i64, [](int64_t p, int64_t q) { return int64_t(p || q); });
+    return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return p | q; });
+  case Xor: return wrapping(x, y, dtype, [](int64_t p, int64_t q) { return p ^ q; });
+  case Shl: return wrapping(x, y, dtype, [of](int64_t p, int64_t q) { return shiftedLeft(of, p, q); });
+  case Shr: return wrapping(x, y, dtype, [of](int64_t p, int64_t q) { return shiftedRight(of, p, q); });
+  case Lt: return comparing(x, y, of, [](auto p, auto q) { return p < q; });
+  case Le: return comparing(x, y, of, [](auto p, auto q) { return p <= q; });
+  case Eq: return comparing(x, y, of, [](auto p, auto q) { return p == q; });
   case Div: break;
   }
   internalError(__FILE_NAME__, __LINE__, "a division of integers is a floor division");
@@ -211,9 +225,11 @@ NodeRef Compiler::loadNode(const Load &l) {
   case DType::u8: return integerLoad<uint8_t>(std::move(a));
   case DType::i8: return integerLoad<int8_t>(std::move(a));
   case DType::i32: return integerLoad<int32_t>(std::move(a));
-  case DType::i64: break;
+  case DType::u16: return integerLoad<uint16_t>(std::move(a));
+  case DType::i16: return integerLoad<int16_t>(std::move(a));
+  case DType::u32: return integerLoad<uint32_t>(std::move(a));
+  default: return integerLoad<int64_t>(std::move(a));
   }
-  return integerLoad<int64_t>(std::move(a));
 }
 
 NodeRef Compiler::castNode(const Cast &c, DType to) {
@@ -221,7 +237,8 @@ NodeRef Compiler::castNode(const Cast &c, DType to) {
   bool fromFloat = isFloat(c.value->type.dtype);
   if (isFloat(to)) {
     if (fromFloat) return x;
-    return real([x](Frame &s, int l) { return float(x->i(s, l)); });
+    return real(
+        [x, from = c.value->type.dtype](Frame &s, int l) { return floatOfInteger(from, x->i(s, l)); });
   }
   if (fromFloat) return integer([x, to](Frame &s, int l) { return toInteger(to, x->f(s, l)); });
   return integer([x, to](Frame &s, int l) { return wrapTo(to, x->i(s, l)); });

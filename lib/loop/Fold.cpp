@@ -14,7 +14,7 @@ namespace {
 using enum BinaryOp;
 
 bool isComparison(BinaryOp op) { return op == Lt || op == Le || op == Eq; }
-bool isLogical(BinaryOp op) { return op == And || op == Or; }
+bool isLogical(BinaryOp op, const Expr &a) { return (op == And || op == Or) && a->type.dtype == DType::b1; }
 
 Expr foldFloats(BinaryOp op, float x, float y, Type type) {
   switch (op) {
@@ -31,20 +31,25 @@ Expr foldFloats(BinaryOp op, float x, float y, Type type) {
   }
 }
 
-Expr foldIntegers(BinaryOp op, int64_t x, int64_t y, Type type) {
+/// Operands of the type `of`; wrapped by imm().
+Expr foldIntegers(BinaryOp op, int64_t x, int64_t y, DType of, Type type) {
+  bool logical = of == DType::b1;
   switch (op) {
   case Add: return imm(wrappingAdd(x, y), type);
   case Sub: return imm(wrappingSub(x, y), type);
   case Mul: return imm(wrappingMul(x, y), type);
-  case FloorDiv: return y ? imm(floorDivide(x, y), type) : Expr();
-  case FloorMod: return y ? imm(floorModulo(x, y), type) : Expr();
-  case Min: return imm(std::min(x, y), type);
-  case Max: return imm(std::max(x, y), type);
-  case Lt: return imm(x < y, type);
-  case Le: return imm(x <= y, type);
+  case FloorDiv: return y ? imm(quotientOf(of, x, y), type) : Expr();
+  case FloorMod: return y ? imm(remainderOf(of, x, y), type) : Expr();
+  case Min: return imm(isLess(of, x, y) ? x : y, type);
+  case Max: return imm(isLess(of, y, x) ? x : y, type);
+  case Lt: return imm(isLess(of, x, y), type);
+  case Le: return imm(!isLess(of, y, x), type);
   case Eq: return imm(x == y, type);
-  case And: return imm(x && y, type);
-  case Or: return imm(x || y, type);
+  case And: return imm(logical ? x && y : x & y, type);
+  case Or: return imm(logical ? x || y : x | y, type);
+  case Xor: return imm(x ^ y, type);
+  case Shl: return imm(shiftedLeft(of, x, y), type);
+  case Shr: return imm(shiftedRight(of, x, y), type);
   default: return {};
   }
 }
@@ -136,7 +141,7 @@ Expr binary(BinaryOp op, const Expr &left, const Expr &right) {
                                         "' differ in type: " + std::string(nameOf(a->type.dtype)) + " and " +
                                         std::string(nameOf(b->type.dtype)));
   bool floats = isFloat(a->type.dtype);
-  Type type = isComparison(op) || isLogical(op) ? Type{DType::b1, lanes} : a->type;
+  Type type = isComparison(op) ? Type{DType::b1, lanes} : a->type;
 
   if (floats) {
     auto *x = as<FloatImm>(a), *y = as<FloatImm>(b);
@@ -146,8 +151,8 @@ Expr binary(BinaryOp op, const Expr &left, const Expr &right) {
     return makeExpr(type, Binary{op, a, b});
   }
   if (auto *x = as<IntImm>(a), *y = as<IntImm>(b); x && y)
-    if (Expr r = foldIntegers(op, x->value, y->value, type)) return r;
-  if (isLogical(op)) {
+    if (Expr r = foldIntegers(op, x->value, y->value, a->type.dtype, type)) return r;
+  if (isLogical(op, a)) {
     if (Expr r = foldLogical(op, a, b)) return r;
     return makeExpr(type, Binary{op, a, b});
   }

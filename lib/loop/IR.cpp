@@ -37,9 +37,9 @@ constexpr std::array<IntrinsicRow, 17> kIntrinsics{{
 }};
 static_assert(kIntrinsics.size() == size_t(Intrinsic::Prefetch) + 1);
 
-constexpr std::array<std::string_view, 13> kBinaryNames{"+",   "-", "*",  "/",  "div", "mod", "min",
-                                                        "max", "<", "<=", "==", "and", "or"};
-static_assert(kBinaryNames.size() == size_t(BinaryOp::Or) + 1);
+constexpr std::array<std::string_view, 16> kBinaryNames{"+", "-",  "*",  "/",   "div", "mod", "min", "max",
+                                                        "<", "<=", "==", "and", "or",  "xor", "shl", "shr"};
+static_assert(kBinaryNames.size() == size_t(BinaryOp::Shr) + 1);
 
 std::vector<Expr> immediates(const std::vector<int64_t> &values) {
   std::vector<Expr> r;
@@ -106,7 +106,7 @@ Buffer buffer(std::string name, DType dtype, std::vector<Expr> shape, std::vecto
   if (strides.empty()) strides = denseStrides(shape);
   PLANISH_CHECK(strides.size() == shape.size(), "buffer '" + name + "': strides and shape differ in rank");
   return std::make_shared<const BufferNode>(
-      BufferNode{std::move(name), dtype, std::move(shape), std::move(strides), scope});
+      BufferNode{std::move(name), bitsOf(dtype), std::move(shape), std::move(strides), scope});
 }
 Buffer buffer(std::string name, DType dtype, const std::vector<int64_t> &shape,
               const std::vector<int64_t> &strides, Scope scope) {
@@ -128,6 +128,8 @@ Expr constant(double value, Type type) {
   if (isFloat(type.dtype)) return fimm(value, type.lanes);
   if (type.dtype == DType::b1) return imm(value != 0, type);
   if (std::isnan(value)) return imm(0, type);
+  if (type.dtype == DType::u64)
+    return imm(value <= 0 ? 0 : value >= 0x1p64 ? -1 : int64_t(uint64_t(value)), type);
   if (value <= double(lowest(type.dtype))) return imm(lowest(type.dtype), type);
   if (value >= double(highest(type.dtype))) return imm(highest(type.dtype), type);
   return imm(int64_t(value), type);
@@ -149,7 +151,7 @@ Expr cast(DType dtype, const Expr &e) {
   Type type{dtype, e->type.lanes};
   if (e->type == type) return e;
   if (auto *k = as<IntImm>(e))
-    return isFloat(dtype) ? fimm(float(k->value), type.lanes) : imm(k->value, type);
+    return isFloat(dtype) ? fimm(floatOfInteger(e->type.dtype, k->value), type.lanes) : imm(k->value, type);
   if (auto *k = as<FloatImm>(e)) return imm(toInteger(dtype, float(k->value)), type);
   return makeExpr(type, Cast{e});
 }

@@ -34,6 +34,11 @@ template <class Fn> StepRef step(Fn fn) { return std::make_shared<Closure<Fn>>(s
 void write(std::byte *to, DType dtype, Slot64 v) {
   switch (byteSize(dtype)) {
   case 1: *to = std::byte(v.i); return;
+  case 2: {
+    auto narrow = uint16_t(v.i);
+    std::memcpy(to, &narrow, sizeof narrow);
+    return;
+  }
   case 4:
     if (isFloat(dtype)) {
       std::memcpy(to, &v.f, sizeof v.f);

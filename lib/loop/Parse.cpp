@@ -21,8 +21,9 @@ struct OperatorRow {
   BinaryOp op;
   int rank;
 };
-constexpr std::array<OperatorRow, 11> kOperators{{
+constexpr std::array<OperatorRow, 14> kOperators{{
     {"or", BinaryOp::Or, 0},
+    {"xor", BinaryOp::Xor, 0},
     {"and", BinaryOp::And, 1},
     {"<", BinaryOp::Lt, 2},
     {"<=", BinaryOp::Le, 2},
@@ -33,8 +34,10 @@ constexpr std::array<OperatorRow, 11> kOperators{{
     {"/", BinaryOp::Div, 4},
     {"div", BinaryOp::FloorDiv, 4},
     {"mod", BinaryOp::FloorMod, 4},
+    {"shl", BinaryOp::Shl, 4},
+    {"shr", BinaryOp::Shr, 4},
 }};
-constexpr int kLogicalRank = 2;  // up to here the result is a b1
+constexpr int kComparisonRank = 2;  // the result is a b1
 
 std::optional<int64_t> integerOf(std::string_view digits) {
   int64_t v = 0;
@@ -50,7 +53,7 @@ std::optional<int> positive(std::string_view digits) {
 std::optional<Type> typeNamed(std::string_view name) {
   size_t x = name.find('x');
   auto dtype = dtypeNamed(name.substr(0, x));
-  if (!dtype) return std::nullopt;
+  if (!dtype || !isComputed(*dtype)) return std::nullopt;
   if (x == std::string_view::npos) return Type{*dtype, 1};
   auto lanes = positive(name.substr(x + 1));
   return lanes ? std::optional(Type{*dtype, *lanes}) : std::nullopt;
@@ -197,7 +200,8 @@ private:
     PLANISH_TRY(lex.expect(":"));
     PLANISH_ASSIGN(std::string type, lex.name());
     auto dtype = dtypeNamed(type);
-    if (!dtype) return at("'" + type + "' is not an element type (b1, u8, i8, i32, i64, f32)");
+    if (!dtype || !isComputed(*dtype))
+      return at("'" + type + "' is not an element type (b1, u8, i8, u16, i16, u32, i32, u64, i64, f32)");
     b.dtype = *dtype;
     PLANISH_ASSIGN(b.shape, sizes("[", "]"));
     b.strides = denseStrides(b.shape);
@@ -446,7 +450,7 @@ private:
   Status combine(const OperatorRow &row, Expr &left, const Expr &right) {
     if (left->type != right->type)
       return at("the operands of '" + std::string(row.text) + "' have different types");
-    Type type = row.rank <= kLogicalRank ? Type{DType::b1, left->type.lanes} : left->type;
+    Type type = row.rank == kComparisonRank ? Type{DType::b1, left->type.lanes} : left->type;
     left = makeExpr(type, Binary{row.op, left, right});
     return {};
   }

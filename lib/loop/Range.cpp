@@ -31,7 +31,11 @@ Range product(Range a, Range b) {
 Range join(Range a, Range b) { return {std::min(a.lo, b.lo), std::max(a.hi, b.hi)}; }
 Range meet(Range a, Range b) { return {std::max(a.lo, b.lo), std::min(a.hi, b.hi)}; }
 
-Range typeRange(DType dtype) { return isFloat(dtype) ? kAnything : Range{lowest(dtype), highest(dtype)}; }
+/// A u64 has its bits as an i64 here, so nothing is known of its order.
+Range typeRange(DType dtype) {
+  return isFloat(dtype) || dtype == DType::u64 ? kAnything : Range{lowest(dtype), highest(dtype)};
+}
+bool hasOrder(const Expr &e) { return !isFloat(e->type.dtype) && e->type.dtype != DType::u64; }
 
 /// The range, or all values of the type where arithmetic may have wrapped.
 Range wrapped(Range r, DType dtype) {
@@ -76,7 +80,7 @@ Range polynomialRange(const Affine &a, const Ranges &env) {
 
 Range binaryRange(const Expr &e, const Binary &b, const Ranges &env) {
   if (b.op == Lt || b.op == Le || b.op == Eq || b.op == And || b.op == Or) {
-    if (isFloat(b.a->type.dtype)) return {0, 1};
+    if (!hasOrder(b.a) || (e->type.dtype != DType::b1 && b.op >= And)) return typeRange(e->type.dtype);
     Range x = rangeOf(b.a, env), y = rangeOf(b.b, env);
     bool both = x.lo > 0 && y.lo > 0, one = x.lo > 0 || y.lo > 0;
     bool none = x.hi <= 0 && y.hi <= 0, either = x.hi <= 0 || y.hi <= 0;
@@ -95,6 +99,15 @@ Range binaryRange(const Expr &e, const Binary &b, const Ranges &env) {
       return polynomialRange(p, env);
   }
   Range x = rangeOf(b.a, env), y = rangeOf(b.b, env);
+  switch (b.op) {
+  case FloorDiv:
+  case FloorMod:
+  case Min:
+  case Max:
+    if (!hasOrder(e)) return typeRange(e->type.dtype);
+    break;
+  default: break;
+  }
   switch (b.op) {
   case Add: return wrapped(sum(x, y), e->type.dtype);
   case Sub: return wrapped(sum(x, negated(y)), e->type.dtype);
@@ -121,7 +134,7 @@ Expr decided(const Expr &x, const Ranges &env) {
     return c.lo > 0 ? s->a : c.hi <= 0 ? s->b : x;
   }
   auto *b = as<Binary>(x);
-  if (!b || isFloat(b->a->type.dtype)) return x;
+  if (!b || !hasOrder(b->a)) return x;
   if (Range r = rangeOf(x, env); r.lo == r.hi) return imm(r.lo, x->type);
   auto changed = [&](const Expr &y) { return !y || equal(x, y) ? x : y; };
   switch (b->op) {
@@ -167,7 +180,7 @@ Range rangeOf(const Expr &e, const Ranges &env) {
         return join(rangeOf(s.a, env), rangeOf(s.b, env));
       },
       [&](const Cast &c) {
-        if (isFloat(c.value->type.dtype)) return all;
+        if (!hasOrder(c.value)) return all;
         Range x = rangeOf(c.value, env);
         if (e->type.dtype == DType::b1) return Range{x.lo > 0 || x.hi < 0, !(x.lo == 0 && x.hi == 0)};
         return wrapped(x, e->type.dtype);

@@ -113,16 +113,17 @@ private:
     PLANISH_TRY(expr(b.b));
     if (b.a->type != b.b->type) return error("the operands differ in type", e);
     DType t = b.a->type.dtype;
-    bool compares = b.op == Lt || b.op == Le || b.op == Eq, logical = b.op == And || b.op == Or;
+    bool compares = b.op == Lt || b.op == Le || b.op == Eq, bits = b.op == And || b.op == Or || b.op == Xor;
     bool fits = compares || b.op == Min || b.op == Max ? true
-                : logical                              ? t == DType::b1
+                : bits                                 ? !isFloat(t)
+                : b.op == Shl || b.op == Shr           ? !isFloat(t) && t != DType::b1
                 : b.op == Div                          ? isFloat(t)
                 : b.op == FloorDiv || b.op == FloorMod ? !isFloat(t) && t != DType::b1
                                                        : t != DType::b1;
     if (!fits)
       return error(
           "'" + std::string(nameOf(b.op)) + "' is not defined for " + std::string(planish::nameOf(t)), e);
-    Type result = compares || logical ? Type{DType::b1, b.a->type.lanes} : b.a->type;
+    Type result = compares ? Type{DType::b1, b.a->type.lanes} : b.a->type;
     return e->type == result ? Status() : error("the result has the wrong type", e);
   }
 

@@ -91,7 +91,14 @@ std::optional<double> soleElement(const graph::Value &v) {
   case DType::u8: return as(uint8_t());
   case DType::b1: return as(uint8_t());
   case DType::i8: return as(int8_t());
-  case DType::i64: break;  // a double does not hold them all
+  case DType::u16: return as(uint16_t());
+  case DType::i16: return as(int16_t());
+  case DType::u32: return as(uint32_t());
+  case DType::f16:
+  case DType::bf16:
+  case DType::f64: break;
+  case DType::i64:
+  case DType::u64: break;  // a double does not hold them all
   }
   return std::nullopt;
 }

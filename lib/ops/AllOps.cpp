@@ -7,10 +7,10 @@ static const Family &table() {
   static const Family all = [] {
     Family r;
     for (Family (*family)() :
-         {elementwiseFamily, convolutionFamily, matmulFamily, poolingFamily, reductionFamily,
-          normalizationFamily, movementFamily, indexingFamily, resizeFamily, samplingFamily, shapeFamily,
-          quantizationFamily, recurrentFamily, sortingFamily, selectionFamily, scatterFamily, regionFamily,
-          deformableFamily, controlFamily}) {
+         {elementwiseFamily, convolutionFamily,   matmulFamily,       einsumFamily,     poolingFamily,
+          reductionFamily,   normalizationFamily, movementFamily,     indexingFamily,   resizeFamily,
+          samplingFamily,    shapeFamily,         quantizationFamily, recurrentFamily,  sortingFamily,
+          selectionFamily,   scatterFamily,       regionFamily,       deformableFamily, controlFamily}) {
       Family f = family();
       r.ops.insert(r.ops.end(), f.ops.begin(), f.ops.end());
       r.rules.insert(r.rules.end(), f.rules.begin(), f.rules.end());

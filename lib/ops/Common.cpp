@@ -22,7 +22,8 @@ Status wantType(const InferContext &c, int input, DTypes types) {
   DType t = c.in(input).dtype;
   if (types & bit(t)) return {};
   std::string expected;
-  for (DType d : {DType::b1, DType::u8, DType::i8, DType::i32, DType::i64, DType::f32})
+  for (DType d : {DType::b1, DType::u8, DType::i8, DType::u16, DType::i16, DType::u32, DType::i32, DType::u64,
+                  DType::i64, DType::f32})
     if (types & bit(d)) expected += (expected.empty() ? "" : ", ") + std::string(nameOf(d));
   return badInput("operand " + std::to_string(input) + " has element type " + std::string(nameOf(t)) +
                   ", expected one of " + expected);
@@ -220,7 +221,7 @@ Expr truncatedDiv(const Expr &a, const Expr &b) {
   // Dividing by zero has no meaning in ONNX; here it gives the dividend, on every target.
   Expr divisor = select(binary(BinaryOp::Eq, b, zero), number(1, t), b);
   Expr floor = floorDiv(a, divisor);
-  if (t == DType::u8) return floor;
+  if (isUnsigned(t)) return floor;
   Expr inexact = negation(binary(BinaryOp::Eq, binary(BinaryOp::FloorMod, a, divisor), zero));
   Expr signsDiffer = notEqual(lessThan(a, zero), lessThan(divisor, zero));
   return floor + select(conjunction(inexact, signsDiffer), number(1, t), zero);
@@ -290,6 +291,13 @@ std::optional<double> constantScalar(Importer &i, ValueId id) {
   case DType::i8: return numberAt<int8_t>(v);
   case DType::u8:
   case DType::b1: return numberAt<uint8_t>(v);
+  case DType::u16: return numberAt<uint16_t>(v);
+  case DType::i16: return numberAt<int16_t>(v);
+  case DType::u32: return numberAt<uint32_t>(v);
+  case DType::u64: return numberAt<uint64_t>(v);
+  case DType::f16:
+  case DType::bf16:
+  case DType::f64: break;
   }
   return std::nullopt;
 }

@@ -45,7 +45,8 @@ inline constexpr int kMaxRank = 8;
 using DTypes = unsigned;
 constexpr DTypes bit(DType t) { return 1u << unsigned(t); }
 inline constexpr DTypes kFloats = bit(DType::f32);
-inline constexpr DTypes kInts = bit(DType::u8) | bit(DType::i8) | bit(DType::i32) | bit(DType::i64);
+inline constexpr DTypes kLongs = bit(DType::i32) | bit(DType::i64) | bit(DType::u32) | bit(DType::u64);
+inline constexpr DTypes kInts = kLongs | bit(DType::u8) | bit(DType::i8) | bit(DType::u16) | bit(DType::i16);
 inline constexpr DTypes kIndexes = bit(DType::i32) | bit(DType::i64);
 inline constexpr DTypes kNumbers = kFloats | kInts;
 inline constexpr DTypes kBools = bit(DType::b1);

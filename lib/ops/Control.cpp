@@ -2,6 +2,9 @@
 #include "Rows.h"
 
 #include <algorithm>
+#include <bit>
+#include <cmath>
+#include <map>
 
 namespace planish::ops {
 
@@ -130,6 +133,23 @@ std::vector<OpenSize> unify(Importer &i, std::vector<graph::Graph> &branches) {
   return open;
 }
 
+/// An if over branches whose inputs stand for `captured`: `count` results of the sizes a run gives.
+std::vector<ValueId> chosen(Importer &i, ValueId condition, const std::vector<ValueId> &captured,
+                            std::vector<graph::Graph> branches, size_t count) {
+  std::vector<ValueId> operands{condition};
+  operands.insert(operands.end(), captured.begin(), captured.end());
+  std::vector<OpenSize> open = unify(i, branches);
+  std::vector<ValueId> made = i.appendAll(kIf, {}, operands, count + open.size(), std::move(branches));
+  if (i.error()) return std::vector<ValueId>(count, condition);
+  for (size_t k = 0; k < open.size(); ++k) {
+    const OpenSize &o = open[k];
+    Dim size = i.graph().sizeHeldBy(made[count + k], 0, o.lower, o.upper);
+    made[o.result] = firstOf(i, made[o.result], int(o.dimension), size);
+  }
+  made.resize(count);
+  return made;
+}
+
 /// The results of the branch that a constant condition, or what is known of shapes, chooses; else a node.
 std::vector<ValueId> importIf(Importer &i) {
   ValueId condition = i.in(0);
@@ -143,25 +163,105 @@ std::vector<ValueId> importIf(Importer &i) {
   if (i.error()) return nothing;
   if (auto known = constantScalar(i, condition)) return i.taken(bodies[*known == 0]->inlined({}));
 
-  std::vector<ValueId> operands{condition};
+  std::vector<ValueId> captured;
   for (graph::OnnxBody *body : bodies)
     for (ValueId v : i.taken(body->captures()))
-      if (std::find(operands.begin() + 1, operands.end(), v) == operands.end()) operands.push_back(v);
-  std::vector<ValueId> captured(operands.begin() + 1, operands.end());
+      if (std::find(captured.begin(), captured.end(), v) == captured.end()) captured.push_back(v);
   std::vector<graph::Graph> branches;
   for (graph::OnnxBody *body : bodies) branches.push_back(i.taken(body->region({}, captured)));
-  if (i.error()) return nothing;
-  std::vector<OpenSize> open = unify(i, branches);
-  std::vector<ValueId> made = i.appendAll(kIf, {}, operands, count + open.size(), std::move(branches));
-  if (i.error()) return nothing;
-  for (size_t k = 0; k < open.size(); ++k) {
-    const OpenSize &o = open[k];
-    Dim size = i.graph().sizeHeldBy(made[count + k], 0, o.lower, o.upper);
-    made[o.result] = firstOf(i, made[o.result], int(o.dimension), size);
-  }
-  made.resize(count);
-  return made;
+  return i.error() ? nothing : chosen(i, condition, captured, std::move(branches), count);
 }
+
+// ---- axes that a run says ------------------------------------------------------------------------
+
+/// More ways to choose axes than this are refused.
+constexpr size_t kMaxChoices = 20;
+
+/// The sets of `count` axes of `rank`, each as the sum of 2^axis, of those that `possible` has.
+std::vector<int64_t> axisSets(int64_t count, int rank, int64_t possible) {
+  std::vector<int64_t> r;
+  for (int64_t set = 0; set < int64_t(1) << rank; ++set)
+    if (std::popcount(uint64_t(set)) == count && (set & ~possible) == 0) r.push_back(set);
+  return r;
+}
+
+/// The sum of 2^axis over an operand's axes, negative ones counted from the end; an axis twice or outside
+/// gives a number that is no set's.
+ValueId axisSum(Importer &i, ValueId axes, int rank) {
+  std::vector<double> powers;
+  for (int d = 0; d < 2 * rank; ++d) powers.push_back(std::ldexp(1.0, d % rank));
+  Ints all{0};
+  ValueId place = apply(i, Binary::Add, convertedTo(i, axes, DType::i64), double(rank));
+  ValueId bits = i.append(kGather, AxisAttrs{0}, {i.constant(DType::i64, {2 * rank}, powers), place});
+  ValueId inside = apply(i, Binary::And, apply(i, Binary::LessOrEqual, i.scalar(DType::i64, 0), place),
+                         apply(i, Binary::Less, place, i.scalar(DType::i64, double(2 * rank))));
+  ValueId wrong = i.scalar(DType::i64, std::ldexp(1.0, rank));
+  bits = i.append(kWhere, {}, {inside, bits, wrong});
+  return i.error() || i.type(bits).rank() == 0 ? bits : apply(i, Reduce::Sum, bits, all, false);
+}
+
+/// A run fails where `value` is none of the numbers: a size would be -1.
+void requireOneOf(Importer &i, ValueId value, const std::vector<int64_t> &numbers) {
+  ValueId all = i.constant(DType::i64, {int64_t(numbers.size())}, {numbers.begin(), numbers.end()});
+  ValueId hits = convertedTo(i, apply(i, Binary::Equal, value, all), DType::i64);
+  ValueId hit = apply(i, Reduce::Max, hits, {0}, false);
+  if (!i.error()) i.derive(extentOf(i.graph().sizeHeldBy(hit, 0, 0, 1)) * 2 - 1);
+}
+
+/// What each set of axes makes of the node, in an if over them; `sum` says which one it is.
+struct AxisChoice {
+  const graph::OnnxNode &node;
+  int operand;
+  ImportRule rule;
+  std::vector<int64_t> sets;
+  bool isScalar;
+
+  /// The rule over a constant set, in the importer's graph. `inputs` are the node's there.
+  std::vector<ValueId> fixed(Importer &i, size_t set, const std::vector<ValueId> &inputs) const {
+    std::vector<double> axes;
+    for (int d = 0; d < 63; ++d)
+      if (sets[set] >> d & 1) axes.push_back(d);
+    graph::OnnxNode one = node;
+    one.inputs = inputs;
+    one.inputs[size_t(operand)] =
+        i.constant(DType::i64, isScalar ? Ints{} : Ints{int64_t(axes.size())}, axes);
+    Importer inner(i.graph(), one);
+    std::vector<ValueId> r = rule(inner);
+    if (inner.error()) i.fail(*inner.error());
+    return r;
+  }
+
+  /// Sets from `first` on. `inputs` has the sum in the place of the axes.
+  std::vector<ValueId> from(Importer &i, size_t first, const std::vector<ValueId> &inputs) const {
+    if (first + 1 == sets.size() || i.error()) return fixed(i, first, inputs);
+    ValueId condition = apply(i, Binary::Equal, inputs[size_t(operand)], double(sets[first]));
+    std::vector<ValueId> captured;
+    for (ValueId v : inputs)
+      if (v != kAbsent && !i.graph()[v].isConstant()) captured.push_back(v);
+    std::vector<graph::Graph> branches;
+    for (bool otherwise : {false, true}) {
+      graph::Graph region = graph::Graph::regionOf(i.graph());
+      std::map<ValueId, ValueId> inside;
+      for (ValueId v : captured) inside.try_emplace(v, region.addCapture(i.graph(), v));
+      std::vector<ValueId> given;
+      for (ValueId v : inputs) {
+        const bool constant = v != kAbsent && i.graph()[v].isConstant();
+        if (constant) inside.try_emplace(v, region.addConstant(i.graph()[v].type, i.graph()[v].data));
+        given.push_back(v == kAbsent ? kAbsent : inside.at(v));
+      }
+      Importer inner(region, node);
+      std::vector<ValueId> results = otherwise ? from(inner, first + 1, given) : fixed(inner, first, given);
+      if (inner.error()) {
+        i.fail(*inner.error());
+        return results;
+      }
+      region.setOutputs(results);
+      branches.push_back(std::move(region));
+    }
+    const size_t count = branches[0].outputs().size();
+    return chosen(i, condition, captured, std::move(branches), count);
+  }
+};
 
 // ---- loops ---------------------------------------------------------------------------------------
 
@@ -275,6 +375,27 @@ std::vector<ValueId> importScan8(Importer &i) {
 }
 
 } // namespace
+
+std::vector<ValueId> overAxes(Importer &i, int operand, int rank, ImportRule rule, int64_t possible) {
+  ValueId axes = i.in(operand);
+  if (i.error()) return one(axes);
+  if (i.graph().elements(axes)) return rule(i);
+  const TensorType &type = i.type(axes);
+  auto count = graph::elementCount(type.shape);
+  if (type.rank() > 1 || !(bit(type.dtype) & kIndexes)) i.fail("the axes are " + textOf(type));
+  if (!count || rank > kMaxRank || axisSets(*count, rank, possible).size() > kMaxChoices)
+    i.notSupported("operand " + std::to_string(operand) + " ('" + i.graph()[axes].name +
+                   "') must be constant: there are more than " + std::to_string(kMaxChoices) +
+                   " ways to choose such axes");
+  if (i.error()) return one(axes);
+  AxisChoice choice{i.node(), operand, rule, axisSets(*count, rank, possible), type.rank() == 0};
+  if (choice.sets.empty()) i.fail("no dimensions can be these " + std::to_string(*count) + " axes");
+  if (i.error()) return one(axes);
+  std::vector<ValueId> inputs = i.node().inputs;
+  const ValueId sum = inputs[size_t(operand)] = axisSum(i, axes, rank);
+  requireOneOf(i, sum, choice.sets);
+  return choice.from(i, 0, inputs);
+}
 
 Family controlFamily() {
   return {{&kExtend, &kIf},

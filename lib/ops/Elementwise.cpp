@@ -31,12 +31,76 @@ const OpDef kWhere = {.name = "where",
                       .infer = inferWhere,
                       .compute = computeWhere};
 
+static Expr k32(int64_t v) { return imm(v, Type{DType::u32}); }
+static Expr k64(int64_t v) { return imm(v, Type{DType::u64}); }
+static Expr up(const Expr &e, int64_t by) { return binary(BinaryOp::Shl, e, imm(by, e->type)); }
+static Expr down(const Expr &e, int64_t by) { return binary(BinaryOp::Shr, e, imm(by, e->type)); }
+static Expr mask(const Expr &e, int64_t bits) { return binary(BinaryOp::And, e, imm(bits, e->type)); }
+
+/// An f32 by the sign bit and the other bits of it, given as u32.
+static Expr floatOf(const Expr &sign, const Expr &magnitude) {
+  return loop::call(Intrinsic::FromBits, {cast(DType::i32, binary(BinaryOp::Or, sign, magnitude))});
+}
+
+/// The f32 of the bits of a shorter or longer float: the nearest, ties to even; a subnormal result is zero.
+static Expr floatOfBits(DType from, const Expr &bits) {
+  if (from == DType::f64) {
+    Expr sign = mask(cast(DType::u32, down(bits, 32)), 0x80000000);
+    Expr rest = mask(bits, INT64_MAX);
+    Expr even = mask(down(rest, 29), 1);
+    Expr normal = down(rest + k64(0x0fffffff) + even, 29) - k64(int64_t(896) << 23);
+    Expr nan = lessThan(k64(0x7ff0000000000000), rest);
+    Expr large = select(nan, k64(0x7fc00000), k64(0x7f800000));
+    Expr any = select(lessThan(rest, k64(0x47f0000000000000)), normal, large);
+    return floatOf(sign, cast(DType::u32, select(lessThan(rest, k64(0x3810000000000000)), k64(0), any)));
+  }
+  Expr wide = cast(DType::u32, bits);
+  if (from == DType::bf16) return floatOf(k32(0), up(wide, 16));
+  Expr sign = up(mask(wide, 0x8000), 16), rest = mask(wide, 0x7fff);
+  Expr small = cast(DType::f32, cast(DType::i32, rest)) * loop::fimm(0x1p-24);
+  Expr exponent = select(lessThan(rest, k32(0x7c00)), k32(112 << 23), k32(224 << 23));
+  return floatOf(sign,
+                 select(lessThan(rest, k32(0x400)), cast(DType::u32, loop::call(Intrinsic::Bits, {small})),
+                        up(rest, 13) + exponent));
+}
+
+/// The way back.
+static Expr bitsOfFloat(DType to, const Expr &x) {
+  Expr bits = cast(DType::u32, loop::call(Intrinsic::Bits, {x}));
+  Expr sign = mask(bits, 0x80000000), rest = mask(bits, 0x7fffffff);
+  if (to == DType::f64) {
+    Expr wide = up(cast(DType::u64, rest), 29);
+    Expr exponent =
+        select(lessThan(rest, k32(0x7f800000)), k64(int64_t(896) << 52), k64(int64_t(1792) << 52));
+    return binary(BinaryOp::Or, up(cast(DType::u64, sign), 32),
+                  select(lessThan(rest, k32(0x00800000)), k64(0), wide + exponent));
+  }
+  Expr isNan = lessThan(k32(0x7f800000), rest);
+  if (to == DType::bf16) {
+    Expr nearest = down(bits + k32(0x7fff) + mask(down(bits, 16), 1), 16);
+    return cast(DType::u16, select(isNan, binary(BinaryOp::Or, down(bits, 16), k32(0x40)), nearest));
+  }
+  Expr nearest = down(rest + k32(0xfff) + mask(down(rest, 13), 1), 13) - k32(112 << 10);
+  // The last bit of a number from 0.5 to 1 is that of a subnormal half.
+  Expr moved = loop::call(Intrinsic::FromBits, {cast(DType::i32, rest)}) + loop::fimm(0.5);
+  Expr small = cast(DType::u32, loop::call(Intrinsic::Bits, {moved})) - k32(0x3f000000);
+  Expr number = select(lessThan(rest, k32(0x38800000)), small, min(nearest, k32(0x7c00)));
+  Expr nan = binary(BinaryOp::Or, k32(0x7e00), mask(down(rest, 13), 0x3ff));
+  return cast(DType::u16, binary(BinaryOp::Or, down(sign, 16), select(isNan, nan, number)));
+}
+
 static Types inferCast(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 1, 1));
   return oneOutput({c.attrs().as<CastAttrs>().to, c.in(0).shape, {}, {}});
 }
 static Compute computeCast(const OpView &v) {
-  return mapped(v, "cast", [&](const Exprs &at) { return converted(v.outType.dtype, load(v.in[0], at)); });
+  DType from = v.inTypes[0].dtype, to = v.outType.dtype;
+  return mapped(v, "cast", [&](const Exprs &at) {
+    Expr x = load(v.in[0], at);
+    if (from == to) return x;
+    if (!isComputed(from)) x = floatOfBits(from, x);
+    return isComputed(to) ? converted(to, x) : bitsOfFloat(to, converted(DType::f32, x));
+  });
 }
 const OpDef kCast = {.name = "cast",
                      .summary = "another element type; floats truncate and saturate, booleans mean not zero",
@@ -45,6 +109,29 @@ const OpDef kCast = {.name = "cast",
                      .prototype = CastAttrs{},
                      .infer = inferCast,
                      .compute = computeCast};
+
+static Types inferBitCast(InferContext &c) {
+  DType from = c.in(0).dtype, to = c.attrs().as<CastAttrs>().to;
+  bool fits = byteSize(from) == byteSize(to) && isComputed(from) && isComputed(to) && to != DType::b1;
+  if (!fits) return badInput("cannot take the bits of " + textOf(c.in(0)) + " as " + std::string(nameOf(to)));
+  return oneOutput({to, c.in(0).shape, {}, {}});
+}
+static Compute computeBitCast(const OpView &v) {
+  return mapped(v, "bit_cast", [&](const Exprs &at) {
+    Expr x = load(v.in[0], at);
+    DType from = x->type.dtype, to = v.outType.dtype;
+    if (isFloat(from)) x = isFloat(to) ? x : loop::call(Intrinsic::Bits, {x});
+    else if (isFloat(to)) return loop::call(Intrinsic::FromBits, {cast(DType::i32, x)});
+    return cast(to, x);
+  });
+}
+const OpDef kBitCast = {.name = "bit_cast",
+                        .summary = "the same bits as another element type of the same size",
+                        .operands = "x",
+                        .cls = OpClass::Elementwise,
+                        .prototype = CastAttrs{},
+                        .infer = inferBitCast,
+                        .compute = computeBitCast};
 
 static Types inferCopy(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 1, 1));
@@ -171,6 +258,10 @@ static std::pair<double, double> limitsOf(DType t) {
   case DType::u8: return {0, 255};
   case DType::i8: return {-128, 127};
   case DType::i32: return {INT32_MIN, INT32_MAX};
+  case DType::u16: return {0, UINT16_MAX};
+  case DType::i16: return {INT16_MIN, INT16_MAX};
+  case DType::u32: return {0, UINT32_MAX};
+  case DType::u64: return {0, 18446744073709549568.0};
   case DType::i64: return {double(INT64_MIN), 9223372036854774784.0};
   default: return {-std::numeric_limits<double>::infinity(), std::numeric_limits<double>::infinity()};
   }
@@ -223,8 +314,8 @@ static std::vector<ValueId> importWhere(Importer &i) {
 }
 static std::vector<ValueId> importIdentity(Importer &i) { return one(i.in(0)); }
 
-/// Element types by ONNX's numbers; half, bfloat16 and double compute as f32.
-static std::optional<DType> castTarget(int64_t onnxType) {
+/// Half, bfloat16 and double compute as f32.
+std::optional<DType> computedType(int64_t onnxType) {
   switch (onnxType) {
   case 1:
   case 10:
@@ -232,16 +323,49 @@ static std::optional<DType> castTarget(int64_t onnxType) {
   case 16: return DType::f32;
   case 2: return DType::u8;
   case 3: return DType::i8;
+  case 4: return DType::u16;
+  case 5: return DType::i16;
   case 6: return DType::i32;
   case 7: return DType::i64;
   case 9: return DType::b1;
+  case 12: return DType::u32;
+  case 13: return DType::u64;
   default: return std::nullopt;
   }
 }
 static std::vector<ValueId> importCast(Importer &i) {
-  auto to = castTarget(i.intAttr("to", 0));
-  if (!to) i.notSupported("cannot cast to ONNX element type " + std::to_string(i.intAttr("to", 0)));
-  return one(convertedTo(i, i.in(0), to.value_or(DType::f32)));
+  int64_t type = i.intAttr("to", 0);
+  auto to = computedType(type);
+  if (!to) i.notSupported("cannot cast to ONNX element type " + std::to_string(type));
+  ValueId x = i.in(0);
+  bool narrow = (type == 10 || type == 16) && !i.error();  // what the type cannot hold is rounded away
+  if (narrow) x = convertedTo(i, convertedTo(i, x, DType::f32), type == 10 ? DType::f16 : DType::bf16);
+  return one(convertedTo(i, x, to.value_or(DType::f32)));
+}
+static std::vector<ValueId> importBitCast(Importer &i) {
+  int64_t type = i.intAttr("to", 0);
+  auto to = computedType(type);
+  DType from = i.type(i.in(0)).dtype;
+  // Half and double values are no longer the bits that the file means.
+  if (!to || type == 10 || type == 11 || type == 16 || byteSize(from) != byteSize(*to) || *to == DType::b1)
+    i.notSupported("cannot take the bits of " + std::string(nameOf(from)) + " as ONNX element type " +
+                   std::to_string(type));
+  return one(i.append(kBitCast, CastAttrs{to.value_or(DType::i32)}, {i.in(0)}));
+}
+static std::vector<ValueId> importBitShift(Importer &i) {
+  std::string direction = i.stringAttr("direction", "");
+  if (direction != "LEFT" && direction != "RIGHT")
+    i.fail("attribute 'direction' is '" + direction + "', expected LEFT or RIGHT");
+  return one(apply(i, direction == "LEFT" ? Binary::ShiftLeft : Binary::ShiftRight, i.in(0), i.in(1)));
+}
+static std::vector<ValueId> importBitwiseNot(Importer &i) {
+  ValueId x = i.in(0);
+  bool isSigned = !isUnsigned(i.type(x).dtype);
+  double ones = isSigned ? -1 : std::ldexp(1.0, 8 * byteSize(i.type(x).dtype)) - 1;
+  if (i.type(x).dtype == DType::u64)
+    return one(
+        apply(i, Binary::Sub, i.graph().addConstant(DType::u64, {}, std::vector<uint64_t>{UINT64_MAX}), x));
+  return one(apply(i, Binary::BitXor, x, ones));
 }
 static std::vector<ValueId> importCastLike(Importer &i) {
   ValueId x = i.in(0);
@@ -264,7 +388,7 @@ Family elementwiseFamily() {
   Family f;
   for (int u = 0; u < int(Unary::kCount); ++u) f.ops.push_back(&row(Unary(u)));
   for (int b = 0; b < int(Binary::kCount); ++b) f.ops.push_back(&row(Binary(b)));
-  f.ops.insert(f.ops.end(), {&kWhere, &kCast, &kCopy});
+  f.ops.insert(f.ops.end(), {&kWhere, &kCast, &kBitCast, &kCopy});
   f.rules = {
       PLANISH_RULE(Relu),
       PLANISH_RULE(Neg),
@@ -346,6 +470,12 @@ Family elementwiseFamily() {
       {"Identity", 1, importIdentity},
       {"Cast", 6, importCast},
       {"CastLike", 15, importCastLike},
+      {"BitCast", 26, importBitCast},
+      {"BitShift", 11, importBitShift},
+      {"BitwiseAnd", 18, importBinary<Binary::BitAnd>},
+      {"BitwiseOr", 18, importBinary<Binary::BitOr>},
+      {"BitwiseXor", 18, importBinary<Binary::BitXor>},
+      {"BitwiseNot", 18, importBitwiseNot},
       {"Dropout", 1, importDropout},
   };
   return f;

@@ -105,15 +105,14 @@ Expr absolute(const Expr &x) {
   case DType::f32:
   case DType::i32:
   case DType::i64: return absOf(x);
-  case DType::u8: return x;
-  default: return select(negative(x), zeroOf(x) - x, x);
+  default: return isUnsigned(x->type.dtype) ? x : select(negative(x), zeroOf(x) - x, x);
   }
 }
 Expr negated(const Expr &x) { return isFloat(x->type.dtype) ? x * f(-1) : zeroOf(x) - x; }
 Expr signOf(const Expr &x) {
   DType t = x->type.dtype;
   Expr positive = select(lessThan(zeroOf(x), x), number(1, t), zeroOf(x));
-  return t == DType::u8 ? positive : select(negative(x), number(-1, t), positive);
+  return isUnsigned(t) ? positive : select(negative(x), number(-1, t), positive);
 }
 Expr division(const Expr &a, const Expr &b) {
   return isFloat(a->type.dtype) ? quotientOf(a, b) : truncatedDiv(a, b);
@@ -269,6 +268,13 @@ const std::array<BinaryRow, size_t(Binary::kCount)> &binaryTable() {
           PLANISH_BINARY("and", "logical and", kBools, true, binary(BinaryOp::And, a, b)),
           PLANISH_BINARY("or", "logical or", kBools, true, binary(BinaryOp::Or, a, b)),
           PLANISH_BINARY("xor", "logical exclusive or", kBools, true, notEqual(a, b)),
+          PLANISH_BINARY("bit_and", "common bits", kInts, false, binary(BinaryOp::And, a, b)),
+          PLANISH_BINARY("bit_or", "bits of either", kInts, false, binary(BinaryOp::Or, a, b)),
+          PLANISH_BINARY("bit_xor", "bits of one only", kInts, false, binary(BinaryOp::Xor, a, b)),
+          PLANISH_BINARY("shift_left", "bits of a moved up by b; 0 where b is not in [0, bits)", kInts, false,
+                         binary(BinaryOp::Shl, a, b)),
+          PLANISH_BINARY("shift_right", "bits of a moved down by b, filled with its sign", kInts, false,
+                         binary(BinaryOp::Shr, a, b)),
           PLANISH_BINARY("prelu", "a < 0 ? a*b : a", kNumbers, false, select(negative(a), a * b, a)),
       }},
       std::make_index_sequence<size_t(Binary::kCount)>());

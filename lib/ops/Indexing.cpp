@@ -259,14 +259,18 @@ struct TriangleAttrs {
   void visit(FieldVisitor &v) { v.field("diagonal", diagonal), v.field("upper", upper); }
 };
 Types inferTriangle(InferContext &c) {
-  PLANISH_TRY(wantOperands(c, 1, 1));
+  PLANISH_TRY(wantOperands(c, 1, 2));
   PLANISH_TRY(wantRank(c, 0, 2));
+  if (c.has(1)) PLANISH_TRY(wantType(c, 1, bit(DType::i64)));
+  if (c.has(1) && c.in(1).rank() != 0) return badInput("the diagonal is " + textOf(c.in(1)));
   return oneOutput({c.in(0).dtype, c.in(0).shape, {}, {}});
 }
 Compute computeTriangle(const OpView &v) {
   const TriangleAttrs &a = v.attrs.as<TriangleAttrs>();
+  auto limited = [](const Expr &e) { return max(min(e, imm(kMaxElements)), imm(-kMaxElements)); };
   return mapped(v, "triangle", [&](const Exprs &at) {
     Expr shifted = at[at.size() - 2] + a.diagonal, column = at.back();
+    if (v.in.size() > 1) shifted = shifted + limited(load(v.in[1], {}));
     Expr keep = a.upper ? lessEqual(shifted, column) : lessEqual(column, shifted);
     return select(keep, load(v.in[0], at), number(0, v.outType.dtype));
   });
@@ -274,7 +278,7 @@ Compute computeTriangle(const OpView &v) {
 const OpDef kTriangle = {.name = "triangle",
                          .summary =
                              "elements on and above (or below) a diagonal of the last two dimensions, else 0",
-                         .operands = "x",
+                         .operands = "x, diagonal?",
                          .cls = OpClass::Injective,
                          .layout = LayoutRule::RowMajor,
                          .prototype = TriangleAttrs{},
@@ -282,21 +286,21 @@ const OpDef kTriangle = {.name = "triangle",
                          .compute = computeTriangle};
 
 std::vector<ValueId> importTrilu(Importer &i) {
+  const bool upper = i.intAttr("upper", 1) != 0;
+  if (i.has(1) && !constantScalar(i, i.in(1))) {
+    ValueId diagonal = convertedTo(i, reshaped(i, i.in(1), {}), DType::i64);
+    return one(i.append(kTriangle, TriangleAttrs{0, upper}, {i.in(0), diagonal}));
+  }
   int64_t k = std::clamp(int64_t(scalarOperand(i, 1, 0)), -kMaxElements, kMaxElements);
-  return one(i.append(kTriangle, TriangleAttrs{k, i.intAttr("upper", 1) != 0}, {i.in(0)}));
+  return one(i.append(kTriangle, TriangleAttrs{k, upper}, {i.in(0)}));
 }
 std::vector<ValueId> importEyeLike(Importer &i) {
   ValueId x = i.in(0);
-  static constexpr std::pair<int64_t, DType> kTypes[] = {{1, DType::f32},  {2, DType::u8},  {3, DType::i8},
-                                                         {6, DType::i32},  {7, DType::i64}, {9, DType::b1},
-                                                         {10, DType::f32}, {11, DType::f32}};
   DType type = i.type(x).dtype;
   if (i.hasAttr("dtype")) {
-    auto row = std::find_if(std::begin(kTypes), std::end(kTypes),
-                            [&](auto r) { return r.first == i.intAttr("dtype", 1); });
-    if (row == std::end(kTypes))
-      i.notSupported("attribute 'dtype' is " + std::to_string(i.intAttr("dtype", 1)));
-    else type = row->second;
+    auto wanted = computedType(i.intAttr("dtype", 1));
+    if (!wanted) i.notSupported("attribute 'dtype' is " + std::to_string(i.intAttr("dtype", 1)));
+    else type = *wanted;
   }
   int64_t k = std::clamp(i.intAttr("k", 0), -kMaxElements, kMaxElements);
   ValueId ones = broadcastTo(i, i.scalar(type, 1), i.type(x).shape);

@@ -10,7 +10,7 @@ namespace {
 Types inferMatmul(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 2, 2));
   constexpr DTypes codes = bit(DType::u8) | bit(DType::i8);
-  PLANISH_TRY(wantType(c, 0, kFloats | kIndexes | codes));
+  PLANISH_TRY(wantType(c, 0, kFloats | kLongs | codes));
   bool isCodes = (bit(c.in(0).dtype) & codes) != 0;
   PLANISH_TRY(isCodes ? wantType(c, 1, codes | bit(DType::i32)) : wantSameType(c, 0, 1));
   PLANISH_TRY(wantRank(c, 0, 2));

@@ -82,7 +82,12 @@ Ints axesOf(Importer &i, int input, int rank) {
 
 std::vector<ValueId> importSqueeze(Importer &i) {
   ValueId x = i.in(0);
-  const Shape &in = i.type(x).shape;
+  const Shape in = i.type(x).shape;
+  if (i.has(1) && !i.error() && !i.graph().elements(i.in(1))) {
+    int64_t ones = 0;
+    for (size_t d = 0; d < in.size(); ++d) ones += int64_t(in[d] == Dim(1)) << d;
+    return overAxes(i, 1, int(in.size()), importSqueeze, ones);
+  }
   Ints axes = axesOf(i, 1, int(in.size()));
   bool all = !i.has(1) && !i.hasAttr("axes");
   Shape shape;
@@ -97,6 +102,11 @@ std::vector<ValueId> importSqueeze(Importer &i) {
 std::vector<ValueId> importUnsqueeze(Importer &i) {
   ValueId x = i.in(0);
   Shape shape = i.type(x).shape;
+  if (i.has(1) && !i.error() && !i.graph().elements(i.in(1))) {
+    auto more = graph::elementCount(i.type(i.in(1)).shape);
+    return overAxes(i, 1, int(shape.size()) + int(std::clamp<int64_t>(more.value_or(64), 0, 64)),
+                    importUnsqueeze);
+  }
   Ints given = i.has(1) ? i.constants(1) : i.intsAttr("axes", {});
   for (int64_t a : axesOf(i, 1, int(std::min<size_t>(shape.size() + given.size(), 64))))
     if (!i.error()) shape.insert(shape.begin() + a, Dim(1));

@@ -54,6 +54,8 @@ std::vector<ValueId> importQuantize(Importer &i) {
 std::vector<ValueId> importDequantize(Importer &i) {
   ValueId x = i.in(0), scale = i.in(1);
   if (i.intAttr("block_size", 0)) i.notSupported("attribute 'block_size': quantization in blocks");
+  if (DType t = i.type(x).dtype; t == DType::u16 || t == DType::i16)
+    i.notSupported("operand 0 is " + textOf(i.type(x)) + "; u8, i8 and i32 are supported");
   if (i.error()) return one(x);
   return one(dequantized(i, x, scale, i.has(2) ? i.in(2) : kAbsent, i.intAttr("axis", 1)));
 }

@@ -15,11 +15,11 @@ struct ReduceRow {
 };
 constexpr std::array<ReduceRow, size_t(Reduce::kCount)> kReduce{{
     {"reduce_sum", "sum along axes; of codes in i32", Combine::Sum,
-     kFloats | kIndexes | bit(DType::u8) | bit(DType::i8)},
-    {"reduce_mean", "mean along axes", Combine::Sum, kFloats | kIndexes},
+     kFloats | kLongs | bit(DType::u8) | bit(DType::i8)},
+    {"reduce_mean", "mean along axes", Combine::Sum, kFloats | kLongs},
     {"reduce_max", "largest element along axes", Combine::Max, kNumbers},
     {"reduce_min", "smallest element along axes", Combine::Min, kNumbers},
-    {"reduce_prod", "product along axes", Combine::Product, kFloats | kIndexes},
+    {"reduce_prod", "product along axes", Combine::Product, kFloats | kLongs},
 }};
 
 bool reduces(const ReduceAttrs &a, size_t d) {
@@ -148,7 +148,7 @@ struct RunningAttrs {
 };
 Types inferRunning(InferContext &c) {
   PLANISH_TRY(wantOperands(c, 1, 1));
-  PLANISH_TRY(wantType(c, 0, kFloats | kIndexes));
+  PLANISH_TRY(wantType(c, 0, kFloats | kLongs));
   PLANISH_TRY(wantAxes({c.attrs().as<RunningAttrs>().axis}, c.in(0).rank(), "axis"));
   return oneOutput({c.in(0).dtype, c.in(0).shape, {}, {}});
 }
@@ -201,6 +201,8 @@ enum class Finish : uint8_t { None, Sqrt, Log };
 /// A reduction of f(x), and a function of the result.
 template <Reduce F, Wrap Before, Finish After> std::vector<ValueId> importReduce(Importer &i) {
   ValueId x = i.in(0);
+  if (i.has(1) && !i.error() && !i.graph().elements(i.in(1)))
+    return overAxes(i, 1, i.type(x).rank(), importReduce<F, Before, After>);
   auto axes = reducedAxes(i, x);
   if (i.error()) return one(x);
   DType given = i.type(x).dtype;
@@ -260,7 +262,8 @@ std::vector<ValueId> importHardmax1(Importer &i) {
 }
 
 template <const OpDef &Row> std::vector<ValueId> importRunning(Importer &i) {
-  ValueId x = i.in(0);
+  ValueId x = i.in(0), where = i.in(1);
+  if (!i.error() && !i.graph().elements(where)) return overAxes(i, 1, i.type(x).rank(), importRunning<Row>);
   int axis = i.axis(int64_t(scalarOperand(i, 1, 0)), i.type(x).rank());
   RunningAttrs a{axis, i.intAttr("exclusive", 0) != 0, i.intAttr("reverse", 0) != 0};
   return one(i.error() ? x : i.append(Row, a, {x}));

@@ -71,6 +71,11 @@ enum class Binary : uint8_t {
   And,
   Or,
   Xor,
+  BitAnd,
+  BitOr,
+  BitXor,
+  ShiftLeft,
+  ShiftRight,
   PRelu,
   kCount
 };
@@ -84,7 +89,9 @@ struct UnaryAttrs {
   double alpha = 0, beta = 0;
   void visit(FieldVisitor &v) { v.field("alpha", alpha), v.field("beta", beta); }
 };
-extern const OpDef kWhere;
+extern const OpDef kWhere, kBitCast;
+/// The type of an ONNX element type's number, where values of it are computed.
+std::optional<DType> computedType(int64_t onnxType);
 
 ValueId apply(Importer &i, Unary fn, ValueId x);
 ValueId apply(Importer &i, Unary fn, ValueId x, double alpha, double beta);
@@ -158,6 +165,14 @@ struct ReduceAttrs {
 const OpDef &row(Reduce fn);
 ValueId apply(Importer &i, Reduce fn, ValueId x, Ints axes, bool keepDims = true);
 
+// ---- control -------------------------------------------------------------------------------------
+
+using ImportRule = std::vector<ValueId> (*)(Importer &);
+/// A rule that wants the axes in an operand constant, for every set of axes of `rank` dimensions that a run
+/// may give: an if over them. Axes that are known go straight to the rule. A run whose axes are none fails.
+/// `possible` is the sum of 2^axis over the axes that may be meant.
+std::vector<ValueId> overAxes(Importer &i, int operand, int rank, ImportRule rule, int64_t possible = -1);
+
 // ---- families ------------------------------------------------------------------------------------
 
 Family elementwiseFamily();
@@ -166,6 +181,7 @@ Family indexingFamily();
 Family convolutionFamily();
 Family poolingFamily();
 Family matmulFamily();
+Family einsumFamily();
 Family reductionFamily();
 Family normalizationFamily();
 Family resizeFamily();

@@ -32,6 +32,13 @@ std::vector<double> numbersOf(const Tensor &t) {
   case DType::i32: return numbers<int32_t>(*t.data);
   case DType::i64: return numbers<int64_t>(*t.data);
   case DType::f32: return numbers<float>(*t.data);
+  case DType::u16: return numbers<uint16_t>(*t.data);
+  case DType::i16: return numbers<int16_t>(*t.data);
+  case DType::u32: return numbers<uint32_t>(*t.data);
+  case DType::u64: return numbers<uint64_t>(*t.data);
+  case DType::f64: return numbers<double>(*t.data);
+  case DType::f16:
+  case DType::bf16: break;  // no constants
   }
   return {};
 }

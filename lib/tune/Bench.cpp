@@ -138,6 +138,13 @@ void Bench::fill(Operand &operand, DType dtype, std::mt19937 &random) const {
   case DType::u8: return each(uint8_t(), [&] { return uint8_t(below(256)); });
   case DType::i8: return each(int8_t(), [&] { return int8_t(below(255) - 127); });
   case DType::b1: return each(uint8_t(), [&] { return uint8_t(below(2)); });
+  case DType::u16:
+  case DType::i16: return each(int16_t(), [&] { return int16_t(below(2001) - 1000); });
+  case DType::u32: return each(uint32_t(), [&] { return uint32_t(below(2001)); });
+  case DType::u64: return each(uint64_t(), [&] { return uint64_t(below(17)); });
+  case DType::f16:
+  case DType::bf16:
+  case DType::f64: break;  // no buffer's
   }
 }
 

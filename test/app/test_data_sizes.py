@@ -145,3 +145,23 @@ def test_what_is_refused(tmp_path, text, message):
     onnx.save(parser.parse_model(HEAD + text), tmp_path / "net.onnx")
     with pytest.raises(planish.UnsupportedError, match=message):
         planish.compile(tmp_path / "net.onnx", out=tmp_path / "out")
+
+
+# One axis, or two, that only the data say.
+AXES = """
+g (float[2, 3, 4] x, int64[1] one, int64[2] two) => (float[a, b] sum, float[c, d, e] sums, float[f, g, h, i, j] wide) {
+  sum = ReduceSum <keepdims = 0> (x, one)
+  sums = ReduceSum (x, two)
+  wide = Unsqueeze (x, two)
+}
+"""
+
+
+def test_axes_that_data_say(tmp_path):
+    model, reference = compiled(AXES, tmp_path)
+    x = numpy.random.default_rng(3).random((2, 3, 4), numpy.float32)
+    for one, two in (0, (0, 2)), (-1, (-3, 1)), (1, (2, 0)), (2, (1, 2)):
+        same(model, reference, {"x": x, "one": numpy.int64([one]), "two": numpy.int64(two)}, f"{one} {two}")
+    for wrong in (0, 0), (0, 7), (-9, 1):
+        with pytest.raises(planish.RunError):
+            model({"x": x, "one": numpy.int64([0]), "two": numpy.int64(wrong)})

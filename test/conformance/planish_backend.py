@@ -5,17 +5,24 @@ Also a backend module for any runner that knows `prepare`, `run` and `UNSUPPORTE
 
 import tempfile
 
+import ml_dtypes
 import numpy
 import planish
 from onnx import TensorProto
 
 UNSUPPORTED = (planish.UnsupportedError,)
-# Elements that compute as f32 would come back with another type than the suite asks for.
-CONVERTED = {TensorProto.FLOAT16, TensorProto.DOUBLE, TensorProto.BFLOAT16}
-
 
 def _tensors(values):
     return [v.type.tensor_type for v in values]
+
+
+def _bits(array):
+    """NumPy has no bfloat16: such arrays are passed as their bits."""
+    return array.view(numpy.uint16) if array.dtype == ml_dtypes.bfloat16 else array
+
+
+def _typed(array, element):
+    return array.view(ml_dtypes.bfloat16) if element == TensorProto.BFLOAT16 else array
 
 
 class Prepared:
@@ -25,11 +32,9 @@ class Prepared:
         constants = {t.name for t in model.graph.initializer}
         self.model = model
         self.inputs = [v for v in model.graph.input if v.name not in constants]
-        self.outputs = [v.name for v in model.graph.output]
+        self.outputs = {v.name: v.type.tensor_type.elem_type for v in model.graph.output}
         self.scratch = tempfile.TemporaryDirectory(prefix="planish-suite-")
         self.compiled = {}
-        if any(t.elem_type in CONVERTED for t in _tensors([*self.inputs, *model.graph.output])):
-            raise planish.UnsupportedError("inputs and outputs of 16 or 64 bit floats are taken as f32")
         sizes = [[d.dim_value for d in t.shape.dim] for t in _tensors(self.inputs)]
         if all(t.HasField("shape") for t in _tensors(self.inputs)) and all(all(s) for s in sizes):
             self.network(sizes)
@@ -43,10 +48,10 @@ class Prepared:
         return self.compiled[key]
 
     def run(self, inputs):
-        arrays = [numpy.ascontiguousarray(a).reshape(numpy.shape(a)) for a in inputs]
+        arrays = [_bits(numpy.ascontiguousarray(a).reshape(numpy.shape(a))) for a in inputs]
         network = self.network([list(a.shape) for a in arrays])
         results = network({v.name: a for v, a in zip(self.inputs, arrays)})
-        return [results[name] for name in self.outputs]
+        return [_typed(results[name], element) for name, element in self.outputs.items()]
 
 
 def prepare(model, device="CPU"):

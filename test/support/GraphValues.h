@@ -38,6 +38,13 @@ inline std::vector<graph::Tensor> randomInputs(const graph::Graph &g, unsigned s
       case DType::i32: put(int32_t(number % 10)); break;
       case DType::i64: put(int64_t(number % 10)); break;
       case DType::f32: put(float(number) / 500.0f); break;
+      case DType::u16: put(uint16_t(number)); break;
+      case DType::i16: put(int16_t(number)); break;
+      case DType::u32: put(uint32_t(number)); break;
+      case DType::u64: put(uint64_t(number)); break;
+      case DType::f16:
+      case DType::bf16: put(uint16_t(number & 0xbfff)); break;  // no infinity
+      case DType::f64: put(double(number) / 500.0); break;
       }
     }
     t.data = std::move(bytes);

@@ -3,7 +3,7 @@
 // Meaning. A function means what it means when every loop runs serially, in order. LoopKind only
 // asserts that other orders give the same, so the interpreter ignores it and any schedule can be
 // checked against the unscheduled function. Integer division is floor division; index arithmetic
-// (i64) does not overflow; i32, u8 and i8 arithmetic wraps; max(a, b) is a > b ? a : b and min(a, b)
+// (i64) does not overflow; other integer arithmetic wraps; max(a, b) is a > b ? a : b and min(a, b)
 // is a < b ? a : b; float arithmetic is IEEE with one rounding per node: nothing is contracted, a
 // fused multiply-add is written as one. A lane whose mask is false neither reads (its value is 0)
 // nor writes. The buffers of one function never alias. Vars and buffers are identified by address.
@@ -54,13 +54,32 @@ enum class Scope : uint8_t {
 /// A concat target, a channel slice and an NHWC map are the same buffer with other strides.
 struct BufferNode {
   std::string name;
-  DType dtype = DType::f32;
+  DType dtype = DType::f32;  // one that is computed
   std::vector<Expr> shape, strides;  // in elements
   Scope scope = Scope::Global;
 };
 using Buffer = std::shared_ptr<const BufferNode>;
 
-enum class BinaryOp : uint8_t { Add, Sub, Mul, Div, FloorDiv, FloorMod, Min, Max, Lt, Le, Eq, And, Or };
+/// And, Or and Xor are of bits; of booleans they are the logical ones. Shl and Shr move bits by b places,
+/// signed numbers keep their sign; where b is not in [0, bits), nothing but the sign is left.
+enum class BinaryOp : uint8_t {
+  Add,
+  Sub,
+  Mul,
+  Div,
+  FloorDiv,
+  FloorMod,
+  Min,
+  Max,
+  Lt,
+  Le,
+  Eq,
+  And,
+  Or,
+  Xor,
+  Shl,
+  Shr
+};
 
 /// The closed set of functions. Rows of a table (Intrinsics in IR.cpp) give name and arity.
 enum class Intrinsic : uint8_t {

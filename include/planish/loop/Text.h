@@ -14,8 +14,8 @@
 //   axis      = ["parallel"|"vectorized"|"unrolled"] name "in" expr ".." expr [within]    end exclusive
 //   within    = "within" lo ".." hi                                 a variable's declared bounds, inclusive
 //   access    = "%"name "[" [exprs] ["where" expr] "]"              "where": the mask
-//   expr      = operators, loosest first: base":"lanes[":"stride], or, and, < <= ==, + -, * / div mod
-//   primary   = number [type] | name | "(" expr ")" | access | type "(" expr ")" (a cast)
+//   expr      = operators, loosest first: base":"lanes[":"stride], or xor, and, < <= ==, + -, * / div mod shl
+//   shr primary   = number [type] | name | "(" expr ")" | access | type "(" expr ")" (a cast)
 //             | "select" "(" cond, a, b ")" | "min" | "max" | intrinsic "(" exprs ")"
 //             | "splat"times "(" expr ")"
 //   type      = dtype ["x"lanes]

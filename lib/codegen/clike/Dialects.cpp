@@ -22,14 +22,32 @@ constexpr std::string_view kScalarHelpers =
     return x != x ? 0 : x >= limit ? high : x <= low ? (type)low : (type)x; \
   }
 PL_ORDER(f32, float) PL_ORDER(i64, int64_t) PL_ORDER(i32, int32_t) PL_ORDER(u8, uint8_t) PL_ORDER(i8, int8_t)
-PL_ORDER(b1, int)
-PL_DIVIDE(i64, int64_t) PL_DIVIDE(i32, int32_t) PL_DIVIDE(i8, int8_t)
-PL_FUNCTION uint8_t pl_floordiv_u8(uint8_t a, uint8_t b) { return a / b; }
-PL_FUNCTION uint8_t pl_floormod_u8(uint8_t a, uint8_t b) { return a % b; }
+PL_ORDER(b1, int) PL_ORDER(u16, uint16_t) PL_ORDER(i16, int16_t) PL_ORDER(u32, uint32_t) PL_ORDER(u64, uint64_t)
+#define PL_DIVIDE_UNSIGNED(name, type) \
+  PL_FUNCTION type pl_floordiv_##name(type a, type b) { return a / b; } \
+  PL_FUNCTION type pl_floormod_##name(type a, type b) { return a % b; }
+#define PL_SHIFT(name, type, whole, bits) \
+  PL_FUNCTION type pl_shl_##name(type a, type b) { \
+    return (uint64_t)b < bits ? (type)((uint64_t)(whole)a << (int)b) : (type)0; \
+  } \
+  PL_FUNCTION type pl_shr_##name(type a, type b) { \
+    return (type)((uint64_t)b < bits ? a >> (int)b : a < 0 ? (type)-1 : (type)0); \
+  }
+PL_DIVIDE(i64, int64_t) PL_DIVIDE(i32, int32_t) PL_DIVIDE(i16, int16_t) PL_DIVIDE(i8, int8_t)
+PL_DIVIDE_UNSIGNED(u8, uint8_t) PL_DIVIDE_UNSIGNED(u16, uint16_t)
+PL_DIVIDE_UNSIGNED(u32, uint32_t) PL_DIVIDE_UNSIGNED(u64, uint64_t)
+PL_SHIFT(u8, uint8_t, uint8_t, 8) PL_SHIFT(u16, uint16_t, uint16_t, 16)
+PL_SHIFT(u32, uint32_t, uint32_t, 32) PL_SHIFT(u64, uint64_t, uint64_t, 64)
+PL_SHIFT(i8, int8_t, uint8_t, 8) PL_SHIFT(i16, int16_t, uint16_t, 16)
+PL_SHIFT(i32, int32_t, uint32_t, 32) PL_SHIFT(i64, int64_t, uint64_t, 64)
 PL_CONVERT(u8, uint8_t, 0.0f, 255, 255.0f)
 PL_CONVERT(i8, int8_t, -128.0f, 127, 127.0f)
 PL_CONVERT(i32, int32_t, -2147483648.0f, 2147483647, 2147483648.0f)
 PL_CONVERT(i64, int64_t, -9223372036854775808.0f, 9223372036854775807, 9223372036854775808.0f)
+PL_CONVERT(u16, uint16_t, 0.0f, 65535, 65535.0f)
+PL_CONVERT(i16, int16_t, -32768.0f, 32767, 32767.0f)
+PL_CONVERT(u32, uint32_t, 0.0f, 4294967295u, 4294967296.0f)
+PL_CONVERT(u64, uint64_t, 0.0f, 18446744073709551615u, 18446744073709551616.0f)
 PL_FUNCTION float pl_abs_f32(float x) { return pl_from_bits(pl_bits(x) & 0x7fffffff); }
 PL_FUNCTION int32_t pl_abs_i32(int32_t x) { return x < 0 ? (int32_t)(0u - (uint32_t)x) : x; }
 PL_FUNCTION int64_t pl_abs_i64(int64_t x) { return x < 0 ? -x : x; }
@@ -55,6 +73,8 @@ PL_FUNCTION float pl_from_bits(int32_t x) { float r; memcpy(&r, &x, 4); return r
 constexpr std::string_view kOpenClPrelude = R"(#pragma OPENCL FP_CONTRACT OFF
 typedef uchar uint8_t;
 typedef char int8_t;
+typedef ushort uint16_t;
+typedef short int16_t;
 typedef int int32_t;
 typedef uint uint32_t;
 typedef long int64_t;
@@ -115,12 +135,14 @@ const CDialect kOpenCl12{"opencl", kOpenClParts,       "__kernel void", "__globa
                          false,    "get_global_id(0)", kOpenClLanes,    kReserved};
 
 std::string_view scalarType(DType t) {
-  constexpr std::string_view names[] = {"uint8_t", "uint8_t", "int8_t", "int32_t", "int64_t", "float"};
+  constexpr std::string_view names[] = {"uint8_t", "uint8_t",  "int8_t",  "int32_t",  "int64_t",
+                                        "float",   "uint16_t", "int16_t", "uint32_t", "uint64_t"};
   return names[int(t)];
 }
 
 std::string_view vectorElement(DType t) {
-  constexpr std::string_view names[] = {"int", "uchar", "char", "int", "long", "float"};
+  constexpr std::string_view names[] = {"int",   "uchar",  "char",  "int",  "long",
+                                        "float", "ushort", "short", "uint", "ulong"};
   return names[int(t)];
 }
 

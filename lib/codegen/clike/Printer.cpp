@@ -243,9 +243,14 @@ std::string Printer::binary(const Binary &x, Type t) {
     return std::string("pl_") + fn + "_" + name + suffix(t.lanes) + "(" + p + ", " + q + ")";
   };
   auto arithmetic = [&](const char *op) -> std::string {
-    if (t.lanes > 1 || isFloat(dtype) || dtype == DType::i64) return infix(op);
-    if (dtype == DType::i32) return "(int32_t)((uint32_t)" + p + " " + op + " (uint32_t)" + q + ")";
-    return "(" + std::string(scalarType(dtype)) + ")" + infix(op);
+    if (t.lanes > 1 || isFloat(dtype) || byteSize(dtype) == 8) return infix(op);
+    std::string type(scalarType(dtype));
+    if (byteSize(dtype) == 1) return "(" + type + ")" + infix(op);
+    return "(" + type + ")((uint32_t)" + p + " " + op + " (uint32_t)" + q + ")";
+  };
+  auto shifts = [&] {  // as C does
+    auto by = constantOf(as<Broadcast>(x.b) ? as<Broadcast>(x.b)->value : x.b);
+    return isUnsigned(dtype) && by && *by >= 0 && *by < 8 * byteSize(dtype);
   };
   switch (x.op) {
   case BinaryOp::Add: return arithmetic("+");
@@ -261,6 +266,9 @@ std::string Printer::binary(const Binary &x, Type t) {
   case BinaryOp::Eq: return infix("==");
   case BinaryOp::And: return infix("&");
   case BinaryOp::Or: return infix("|");
+  case BinaryOp::Xor: return infix("^");
+  case BinaryOp::Shl: return shifts() ? "(" + typeName(t) + ")" + infix("<<") : helper("shl");
+  case BinaryOp::Shr: return shifts() ? infix(">>") : helper("shr");
   }
   PLANISH_CHECK(false, "an operator without text");
 }

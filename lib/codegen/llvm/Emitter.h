@@ -137,6 +137,7 @@ private:
   llvm::Value *binary(const loop::Binary &x, Type t);
   llvm::Value *floatBinary(loop::BinaryOp op, llvm::Value *p, llvm::Value *q);
   llvm::Value *integerBinary(loop::BinaryOp op, llvm::Value *p, llvm::Value *q, bool isSigned);
+  llvm::Value *shift(loop::BinaryOp op, llvm::Value *p, llvm::Value *q, bool isSigned);
   llvm::Value *floorDivision(const loop::Binary &x, llvm::Value *p, llvm::Value *q);
   llvm::Value *saturated(llvm::Value *v, Type to);
   llvm::Value *convert(const loop::Cast &c, Type to);

@@ -9,7 +9,7 @@ using llvm::Value;
 
 namespace {
 
-bool isSigned(DType t) { return t != DType::u8 && t != DType::b1; }
+bool isSigned(DType t) { return !isUnsigned(t); }
 
 std::optional<int> log2Of(int64_t k) {
   if (k <= 0 || (k & (k - 1))) return {};
@@ -130,8 +130,22 @@ Value *Emitter::integerBinary(BinaryOp op, Value *p, Value *q, bool isSigned) {
   case BinaryOp::Eq: return b.CreateICmpEQ(p, q);
   case BinaryOp::And: return b.CreateAnd(p, q);
   case BinaryOp::Or: return b.CreateOr(p, q);
+  case BinaryOp::Xor: return b.CreateXor(p, q);
+  case BinaryOp::Shl:
+  case BinaryOp::Shr: return shift(op, p, q, isSigned);
   default: PLANISH_CHECK(false, "operator " + std::string(nameOf(op)) + " on integers");
   }
+}
+
+/// Machines disagree on what a shift by all bits or more is.
+Value *Emitter::shift(BinaryOp op, Value *p, Value *q, bool isSigned) {
+  auto *t = p->getType();
+  uint64_t bits = t->getScalarSizeInBits();
+  auto constant = [&](uint64_t v) { return llvm::ConstantInt::get(t, v); };
+  Value *inside = b.CreateICmpULT(q, constant(bits));
+  if (op == BinaryOp::Shr && isSigned) return b.CreateAShr(p, b.CreateSelect(inside, q, constant(bits - 1)));
+  Value *by = b.CreateSelect(inside, q, constant(0));
+  return b.CreateSelect(inside, op == BinaryOp::Shl ? b.CreateShl(p, by) : b.CreateLShr(p, by), constant(0));
 }
 
 /// Division that rounds down and its remainder, which has the sign of the divisor.

@@ -71,7 +71,8 @@ double anyNumber(Random &r) { return double(r.below(4001) - 2000) / 1000.0; }
 DType anyType(Random &r) {
   // Most operators are for floats: those come up more often.
   return DType(r.pick({int64_t(DType::f32), int64_t(DType::f32), int64_t(DType::f32), int64_t(DType::b1),
-                       int64_t(DType::u8), int64_t(DType::i8), int64_t(DType::i32), int64_t(DType::i64)}));
+                       int64_t(DType::u8), int64_t(DType::i8), int64_t(DType::i32), int64_t(DType::i64),
+                       int64_t(DType::u16), int64_t(DType::i16), int64_t(DType::u32), int64_t(DType::u64)}));
 }
 DType anyIndexType(Random &r) { return r.chance(50) ? DType::i64 : DType::i32; }
 /// A shape that broadcasts to the given one: ones here and there, leading dimensions gone.
@@ -94,6 +95,11 @@ Proposal elementwise(Random &r, const graph::OpDef &op) {
   Ints shape = anyShape(r, 0, 4);
   DType type = anyType(r);
   Proposal p{{}, {{"alpha", anyNumber(r)}, {"beta", anyNumber(r)}, {"to", anyType(r)}}};
+  if (op.name == "cast" && r.chance(40)) {
+    DType stored = DType(r.pick({int64_t(DType::f16), int64_t(DType::bf16), int64_t(DType::f64)}));
+    if (r.chance(50)) type = stored;
+    else p.fields["to"] = stored;
+  }
   int64_t count = 1 + std::ranges::count(op.operands, ',');
   for (int64_t i = 0; i < count; ++i)
     p.operands.push_back({type, count > 1 ? broadcastable(r, shape) : shape});
@@ -147,6 +153,28 @@ Proposal matmul(Random &r, const graph::OpDef &) {
   DType type = anyType(r), other = type == DType::u8 ? DType::i8 : type;
   return {{{type, chained(a, {anySize(r), depth})}, {other, chained(b, {depth, r.pick({1, 3, 16, 33})})}},
           {}};
+}
+Proposal einsum(Random &r, const graph::OpDef &) {
+  // Labels with a size each; every operand has some of them, once or twice, the result some of all.
+  Ints sizes{anySize(r), anySize(r), anySize(r), anySize(r)}, out;
+  Proposal p{{}, {}};
+  DType type = anyType(r);
+  std::vector<bool> met(sizes.size());
+  for (std::string_view name : {"a", "b"}) {
+    Ints labels, shape;
+    for (int64_t n = r.below(4); n >= 0; --n) {
+      labels.push_back(r.below(int64_t(sizes.size())));
+      shape.push_back(r.chance(20) ? 1 : sizes[size_t(labels.back())]);
+      met[size_t(labels.back())] = true;
+    }
+    p.fields[name] = labels;
+    p.operands.push_back({type, shape});
+    if (r.chance(30)) break;
+  }
+  for (int64_t label : permutation(r, sizes.size()))
+    if (met[size_t(label)] && r.chance(50)) out.push_back(label);
+  p.fields["out"] = out;
+  return p;
 }
 Proposal reduction(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 1, 4), axes;
@@ -439,6 +467,7 @@ const std::map<std::string_view, Generator> kGenerators{
     {"max_pool", pool},
     {"average_pool", pool},
     {"matmul", matmul},
+    {"einsum", einsum},
     {"reduce_sum", reduction},
     {"reduce_mean", reduction},
     {"reduce_max", reduction},

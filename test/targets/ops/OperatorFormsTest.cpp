@@ -133,6 +133,13 @@ std::unique_ptr<Memory> memoryOf(const Case &c, Data data) {
       case DType::i64: put(whole); break;
       case DType::i32: put(int32_t(whole)); break;
       case DType::b1: put(uint8_t(whole & 1)); break;
+      case DType::u16:
+      case DType::i16: put(int16_t(whole)); break;
+      case DType::u32: put(int32_t(whole)); break;
+      case DType::u64: put(whole); break;
+      case DType::f64: put(double(r.below(4001) - 2000) / 1000.0); break;
+      case DType::f16:
+      case DType::bf16: put(uint16_t(r.below(0x4000) | (r.below(2) << 15))); break;
       default: put(uint8_t(whole)); break;
       }
     }

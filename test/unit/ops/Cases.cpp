@@ -65,6 +65,13 @@ graph::Tensor tensorOf(const Numbers &n) {
   case DType::i64: put<int64_t>(bytes, n.values); break;
   case DType::i32: put<int32_t>(bytes, n.values); break;
   case DType::i8: put<int8_t>(bytes, n.values); break;
+  case DType::u16: put<uint16_t>(bytes, n.values); break;
+  case DType::i16: put<int16_t>(bytes, n.values); break;
+  case DType::u32: put<uint32_t>(bytes, n.values); break;
+  case DType::u64: put<uint64_t>(bytes, n.values); break;
+  case DType::f64: put<double>(bytes, n.values); break;
+  case DType::f16:  // the bits
+  case DType::bf16: put<uint16_t>(bytes, n.values); break;
   default: put<uint8_t>(bytes, n.values); break;
   }
   return {n.dtype, n.shape, std::make_shared<const std::vector<std::byte>>(std::move(bytes))};
@@ -75,6 +82,13 @@ Numbers numbersOf(const graph::Tensor &t) {
   case DType::i64: return {t.dtype, t.shape, take<int64_t>(*t.data)};
   case DType::i32: return {t.dtype, t.shape, take<int32_t>(*t.data)};
   case DType::i8: return {t.dtype, t.shape, take<int8_t>(*t.data)};
+  case DType::u16: return {t.dtype, t.shape, take<uint16_t>(*t.data)};
+  case DType::i16: return {t.dtype, t.shape, take<int16_t>(*t.data)};
+  case DType::u32: return {t.dtype, t.shape, take<uint32_t>(*t.data)};
+  case DType::u64: return {t.dtype, t.shape, take<uint64_t>(*t.data)};
+  case DType::f64: return {t.dtype, t.shape, take<double>(*t.data)};
+  case DType::f16:
+  case DType::bf16: return {t.dtype, t.shape, take<uint16_t>(*t.data)};
   default: return {t.dtype, t.shape, take<uint8_t>(*t.data)};
   }
 }

@@ -132,6 +132,17 @@ void addBooleanCases(std::vector<Case> &r) {
   r.push_back(paired("and", a, b, b1, {4}, [](double x, double y) { return double(x && y); }));
   r.push_back(paired("or", a, b, b1, {4}, [](double x, double y) { return double(x || y); }));
   r.push_back(paired("xor", a, b, b1, {4}, [](double x, double y) { return double(x != y); }));
+  Numbers p = numbers(u16, {4}, {12, 65535, 0, 6}), q = numbers(u16, {4}, {10, 1, 7, 16});
+  r.push_back(paired("bit_and", p, q, u16, {4}, [](double x, double y) { return double(int(x) & int(y)); }));
+  r.push_back(paired("bit_or", p, q, u16, {4}, [](double x, double y) { return double(int(x) | int(y)); }));
+  r.push_back(paired("bit_xor", p, q, u16, {4}, [](double x, double y) { return double(int(x) ^ int(y)); }));
+  r.push_back(paired("shift_left", p, q, u16, {4}, [](double x, double y) {
+    return y > 15 ? 0.0 : double(uint16_t(unsigned(x) << int(y)));
+  }));
+  Numbers s = numbers(i8, {4}, {-128, 127, -1, 64}), by = numbers(i8, {4}, {3, 2, 100, -1});
+  r.push_back(paired("shift_right", s, by, i8, {4}, [](double x, double y) {
+    return y < 0 || y > 7 ? (x < 0 ? -1.0 : 0.0) : double(int(x) >> int(y));
+  }));
   r.push_back(mapped("not", "", a, b1, [](double x) { return double(!x); }));
   Numbers odd = numbers(f32, {4}, {kNan, kInfinity, -kInfinity, 1});
   r.push_back(mapped("is_nan", "", odd, b1, [](double x) { return double(std::isnan(x)); }));
@@ -141,9 +152,59 @@ void addBooleanCases(std::vector<Case> &r) {
       mapped("is_inf", "alpha=0.0, beta=1.0", odd, b1, [](double x) { return double(x == kInfinity); }));
 }
 
+/// Conversions between f32 and the bits of a short type.
+void addShortFloats(std::vector<Case> &r, DType type, const std::vector<std::pair<double, double>> &rounded,
+                    const std::vector<std::pair<double, double>> &exact) {
+  const std::string to = "to=" + std::string(nameOf(type));
+  auto add = [&](const std::string &attributes, DType from, DType into, bool back, const auto &pairs) {
+    std::vector<double> given, wanted;
+    for (auto [number, bits] : pairs)
+      given.push_back(back ? bits : number), wanted.push_back(back ? number : bits);
+    const int64_t count = int64_t(given.size());
+    r.push_back({"cast",
+                 attributes,
+                 {numbers(from, {count}, given)},
+                 into,
+                 {count},
+                 [wanted](const Inputs &, const Index &at) { return wanted[size_t(at[0])]; }});
+  };
+  add(to, DType::f32, type, false, rounded);
+  add(to, DType::f32, type, false, exact);
+  add("to=f32", type, DType::f32, true, exact);
+}
+
 void addConversions(std::vector<Case> &r) {
+  // Ties go to even; beyond the largest is infinity; the smallest halves are subnormal.
+  addShortFloats(r, DType::f16,
+                 {{65519, 0x7bff},
+                  {65520, 0x7c00},
+                  {0x1p-25, 0},
+                  {0x3p-25, 2},
+                  {0x1.002p0, 0x3c00},
+                  {0x1.006p0, 0x3c02},
+                  {0.1, 0x2e66},
+                  {0x1p-14 - 0x1p-25, 0x0400},
+                  {kNan, 0x7e00}},
+                 {{0, 0},
+                  {1, 0x3c00},
+                  {-2, 0xc000},
+                  {65504, 0x7bff},
+                  {0x1p-24, 1},
+                  {-0x3p-24, 0x8003},
+                  {0x1p-14, 0x0400},
+                  {kInfinity, 0x7c00},
+                  {-kInfinity, 0xfc00}});
+  addShortFloats(r, DType::bf16, {{0x1.01p0, 0x3f80}, {0x1.03p0, 0x3f82}, {3.4e38, 0x7f80}, {kNan, 0x7fc0}},
+                 {{0, 0}, {1, 0x3f80}, {-0.5, 0xbf00}, {0x1.fep127, 0x7f7f}, {-kInfinity, 0xff80}});
+  r.push_back(mapped("cast", "to=f32",
+                     numbers(DType::f64, {6}, {0.1, 1e300, -1e-300, kInfinity, 0x1.fffffffp0, -3}),
+                     DType::f32, [](double v) { return std::abs(v) < 1e-40 ? 0.0 : double(float(v)); }));
   using enum DType;
   Numbers x = numbers(f32, {5}, {-2.7, -0.2, 0, 1.9, 300});
+  r.push_back(mapped("bit_cast", "to=i32", numbers(f32, {2}, {1, -2}), i32,
+                     [](double v) { return v > 0 ? double(0x3f800000) : double(int32_t(0xc0000000)); }));
+  r.push_back(mapped("cast", "to=f64", x, f64, [](double v) { return double(float(v)); }));
+  r.push_back(mapped("cast", "to=u32", x, u32, [](double v) { return std::max(std::trunc(v), 0.0); }));
   r.push_back(mapped("cast", "to=i32", x, i32, [](double v) { return std::trunc(v); }));
   r.push_back(mapped("cast", "to=b1", x, b1, [](double v) { return double(v != 0); }));
   r.push_back(mapped("cast", "to=u8", x, u8, [](double v) { return std::clamp(std::trunc(v), 0.0, 255.0); }));

@@ -162,6 +162,22 @@ std::vector<Case> windowCases() {
       matmul({3, 4}, {4, 5}, {3, 5}),
       matmul({2, 1, 3, 4}, {6, 4, 2}, {2, 6, 3, 2}),
       matmul({2, 3, 4}, {4, 5}, {2, 3, 5}),
+      {"einsum",  // bij,bkj->bki with one b on the right
+       "a=[0, 1, 2], b=[0, 3, 2], out=[0, 3, 1]",
+       {random({2, 3, 4}, -1, 1, 1), random({1, 5, 4}, -1, 1, 2)},
+       DType::f32,
+       {2, 5, 3},
+       [](const Inputs &t, const Index &at) {
+         double sum = 0;
+         for (int64_t j = 0; j < 4; ++j) sum += t[0].at({at[0], at[2], j}) * t[1].at({0, at[1], j});
+         return sum;
+       }},
+      {"einsum",  // the diagonal
+       "a=[7, 7], out=[7]",
+       {random({3, 3}, -1, 1, 1)},
+       DType::f32,
+       {3},
+       [](const Inputs &t, const Index &at) { return t[0].at({at[0], at[0]}); }},
   };
 }
 
