@@ -115,9 +115,25 @@ void addChoice(CLI::App &app, const std::string &flag, Enum &value, const std::m
 }
 
 struct Flags {
-  std::vector<std::string> shapes, maxShapes;
+  std::vector<std::string> shapes, maxShapes, limits;
   bool json = false, targets = false, passes = false;
 };
+
+/// "nodes=2000000"
+Status setLimits(onnx::Limits &limits, const std::vector<std::string> &texts) {
+  for (const std::string &text : texts) {
+    const size_t equals = std::min(text.find('='), text.size());
+    auto row = std::ranges::find(onnx::limitRows(), text.substr(0, equals), &onnx::LimitRow::name);
+    const char *first = text.data() + std::min(equals + 1, text.size()), *last = text.data() + text.size();
+    int64_t value = 0;
+    auto [end, error] = std::from_chars(first, last, value);
+    if (row == onnx::limitRows().end() || error != std::errc() || end != last || value < 1)
+      return usage("--limit '" + text + "' is not WHAT=N, N from 1 on, with WHAT one of " +
+                   joined(onnx::limitRows(), [](const auto &r) { return std::string(r.name); }));
+    limits.*row->value = value;
+  }
+  return {};
+}
 
 void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.set_version_flag("--version", std::string("compile-model ") + kVersion);
@@ -157,6 +173,11 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.add_option("--dump-dir", o.dumpDir, "folder for the graph after every pass")
       ->option_text("DIR")
       ->check(CLI::ExistingDirectory);
+  app.add_option("--limit", flags.limits,
+                 "allow a file more (or less) of " +
+                     joined(onnx::limitRows(), [](const auto &r) { return std::string(r.name); }))
+      ->option_text("WHAT=N")
+      ->allow_extra_args(false);
   app.add_flag("--json", flags.json, "print the result as JSON on stdout");
   app.add_flag("--list-targets", flags.targets, "list the targets");
   app.add_flag("--list-passes", flags.passes, "list the graph passes in order");
@@ -183,6 +204,8 @@ int run(int argc, char **argv) {
     return report(usage("give a directory to write with -o"));
   if (Status s = addSizes(o.shapes, "--shape", flags.shapes); !s) return report(s.error());
   if (Status s = addSizes(o.maxShapes, "--max-shape", flags.maxShapes); !s) return report(s.error());
+
+  if (Status s = setLimits(o.limits, flags.limits); !s) return report(s.error());
 
   Result<driver::Artifact> a = driver::compile(o);
   if (!a) return report(a.error());

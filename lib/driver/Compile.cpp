@@ -161,7 +161,7 @@ Result<Artifact> compile(const Options &o) {
   PLANISH_ASSIGN(std::optional<schedule::TuningDatabase> tuning, tuningOf(o));
   art.target = target.name;
 
-  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
+  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes, o.limits}));
   art.notes = model.notes;
   clock.lap("import");
 
@@ -207,7 +207,7 @@ Result<Artifact> compile(const Options &o) {
 }
 
 Result<std::vector<lower::Computation>> computationsOf(const Options &o) {
-  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
+  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes, o.limits}));
   Artifact texts;
   PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, texts));
   return lower::computationsOf(graph);

@@ -1,7 +1,7 @@
 // The model's graph, node by node, through the operators' import rules.
 #include "planish/onnx/Import.h"
 
-#include "Model.h"
+#include "Functions.h"
 #include "Text.h"
 #include "planish/ops/Ops.h"
 #include "planish/support/Text.h"
@@ -17,39 +17,67 @@ using graph::kAbsent;
 using graph::ValueId;
 using ::onnx::NodeProto;
 
-/// All operators without a rule in one complaint, each with its count and nodes.
-Status checkOperators(const std::vector<const NodeProto *> &nodes, const Opsets &opsets) {
-  static constexpr size_t kNamed = 5;
-  std::map<std::string, std::vector<std::string>> missing;
-  std::vector<const NodeProto *> all(nodes);
-  for (size_t k = 0; k < all.size(); ++k)  // bodies count, too
-    for (const auto &a : all[k]->attribute())
-      for (const NodeProto &inner : a.g().node()) all.push_back(&inner);
-  for (const NodeProto *n : all) {
-    std::string domain = domainOf(*n);
-    auto version = opsets.find(domain);
-    bool isConstant = domain.empty() && n->op_type() == "Constant";
-    if (isConstant || (version != opsets.end() && ops::ruleFor(domain, n->op_type(), version->second)))
-      continue;
-    std::string key = (domain.empty() ? "" : domain + "::") + n->op_type();
-    if (version != opsets.end()) key += " of opset " + std::to_string(version->second);
-    missing[shown(key)].push_back(shown(nameOf(*n)));
-  }
-  if (missing.empty()) return {};
-  return unsupported(
-      "operators without support: " + joined(missing, [](const auto &m) {
-        size_t count = m.second.size();
-        std::vector<std::string> named(m.second.begin(), m.second.begin() + long(std::min(count, kNamed)));
-        return m.first + " (" + std::to_string(count) + (count == 1 ? " node: " : " nodes: ") +
-               joined(named, [](const std::string &s) { return s; }) + (count > kNamed ? ", ..." : "") + ")";
-      }));
-}
-
-/// What the graph and its bodies share.
+/// What the graph, its bodies and the functions it calls share.
 struct Context {
   FileContext &file;
   Opsets opsets;
+  const Functions &functions;
 };
+
+/// All operators without a rule in one complaint, each with its count and nodes.
+class Missing {
+public:
+  explicit Missing(const Functions &functions) : functions(functions) {}
+
+  /// Nodes, those of their bodies, and those of the functions that are called, each function once.
+  Status check(const std::vector<const NodeProto *> &nodes, const Opsets &opsets) {
+    PLANISH_TRY(add(nodes, opsets));
+    if (byOperator.empty()) return {};
+    return unsupported(
+        "operators without support: " + joined(byOperator, [](const auto &m) {
+          size_t count = m.second.size();
+          std::vector<std::string> named(m.second.begin(), m.second.begin() + long(std::min(count, kNamed)));
+          return m.first + " (" + std::to_string(count) + (count == 1 ? " node: " : " nodes: ") +
+                 joined(named, [](const std::string &s) { return s; }) + (count > kNamed ? ", ..." : "") +
+                 ")";
+        }));
+  }
+
+private:
+  static constexpr size_t kNamed = 5;
+
+  Status add(const std::vector<const NodeProto *> &nodes, const Opsets &opsets) {
+    std::vector<const NodeProto *> all(nodes);
+    for (size_t k = 0; k < all.size(); ++k)  // bodies count, too
+      for (const auto &a : all[k]->attribute())
+        for (const NodeProto &inner : a.g().node()) all.push_back(&inner);
+    for (const NodeProto *n : all) {
+      std::string domain = domainOf(*n);
+      auto version = opsets.find(domain);
+      bool isConstant = domain.empty() && n->op_type() == "Constant";
+      if (isConstant || (version != opsets.end() && ops::ruleFor(domain, n->op_type(), version->second)))
+        continue;
+      if (const ::onnx::FunctionProto *f = functions.called(*n)) {
+        if (!seen.insert(f).second) continue;
+        std::vector<const NodeProto *> inner;
+        for (const NodeProto &x : f->node()) inner.push_back(&x);
+        PLANISH_ASSIGN(Opsets own, opsetsOf(f->opset_import()));
+        PLANISH_TRY(add(inner, own));
+        continue;
+      }
+      std::string key = (domain.empty() ? "" : domain + "::") + n->op_type();
+      if (version != opsets.end()) key += " of opset " + std::to_string(version->second);
+      byOperator[shown(key)].push_back(shown(nameOf(*n)));
+    }
+    return {};
+  }
+
+  const Functions &functions;
+  std::set<const ::onnx::FunctionProto *> seen;
+  std::map<std::string, std::vector<std::string>> byOperator;
+};
+
+constexpr int kMaxDepth = 100;
 
 class GraphImporter {
 public:
@@ -62,21 +90,29 @@ public:
 
   Status run(const ImportOptions &options, Imported &result) {
     for (const auto &v : proto.output()) outputs.insert(v.name());
+    PLANISH_ASSIGN(auto nodes, orderedNodes(proto, false));
+    PLANISH_TRY(Missing(context.functions).check(nodes, context.opsets));
     PLANISH_ASSIGN(values, addInputs(proto, options, context.file, result));
     for (const auto &[name, value] : values) named_->insert(value.index);
     PLANISH_TRY(addNodes());
     return setOutputs();
   }
 
-  /// As a body over `inputs`, which are values of the graph that it appends to.
+  /// As a body over `inputs`, which are values of the graph that it appends to; inputs of a function that
+  /// a call leaves out are absent.
   Result<std::vector<ValueId>> runBody(const std::vector<ValueId> &inputs) {
-    for (int k = 0; k < proto.input_size(); ++k) values[proto.input(k).name()] = inputs[size_t(k)];
+    if (context.file.depth >= kMaxDepth)
+      return badInput("bodies and functions are nested more than " + std::to_string(kMaxDepth) + " deep");
+    ++context.file.depth;
+    for (int k = 0; k < proto.input_size(); ++k)
+      values[proto.input(k).name()] = size_t(k) < inputs.size() ? inputs[size_t(k)] : kAbsent;
     PLANISH_TRY(addNodes());
     std::vector<ValueId> r;
     for (const auto &v : proto.output()) {
       PLANISH_ASSIGN(ValueId value, valueNamed(v.name()));
       r.push_back(value);
     }
+    --context.file.depth;
     return r;
   }
 
@@ -115,14 +151,19 @@ private:
   }
 
   Status addNodes() {
+    context.file.nodes += proto.node_size();
+    if (context.file.nodes > context.file.limits.nodes)
+      return badInput("the model has more than " + std::to_string(context.file.limits.nodes) +
+                      " nodes, those of functions and loops written out; --limit nodes=N allows N");
     PLANISH_ASSIGN(std::vector<const NodeProto *> nodes, orderedNodes(proto, outer != nullptr));
-    if (!outer) PLANISH_TRY(checkOperators(nodes, context.opsets));
     for (const NodeProto *n : nodes)
       if (Status s = addNode(*n); !s) return s.error().in(shownNode(*n));
     return {};
   }
 
   Status addNode(const NodeProto &n);
+  Result<std::vector<ValueId>> called(const ::onnx::FunctionProto &f, const NodeProto &call,
+                                      const std::vector<ValueId> &inputs);
 
   Result<std::vector<ValueId>> converted(const graph::OnnxNode &node) {
     graph::Importer importer(graph, node);
@@ -198,6 +239,12 @@ private:
       if (!seen.insert(v.name()).second) return badInput("two outputs are named " + shown(v.name()));
       auto value = valueNamed(v.name());
       if (!value) return value.error().in("output " + shown(v.name()));
+      DType port = portType(v.type().tensor_type().elem_type(), graph.type(*value).dtype);
+      if (graph.type(*value).dtype == DType::f32 && port != DType::f32) {
+        graph.rename(*value, "");
+        PLANISH_ASSIGN(*value, planish::onnx::converted(graph, *value, port, v.name()));
+        giveName(*value, v.name());
+      }
       bool shared = std::ranges::find(list, *value) != list.end();
       if (!graph[*value].def || shared) {
         bool isConstant = graph[*value].isConstant();
@@ -269,6 +316,24 @@ private:
   GraphImporter &outer;
 };
 
+/// The body of a function instead of its call.
+Result<std::vector<ValueId>> GraphImporter::called(const ::onnx::FunctionProto &f, const NodeProto &call,
+                                                   const std::vector<ValueId> &inputs) {
+  if (inputs.size() > size_t(f.input_size()))
+    return badInput("function " + shown(f.name()) + " takes " + std::to_string(f.input_size()) +
+                    " operands, not " + std::to_string(inputs.size()));
+  PLANISH_ASSIGN(Opsets opsets, opsetsOf(f.opset_import()));
+  Context inside{context.file, std::move(opsets), context.functions};
+  const ::onnx::GraphProto body = bodyOf(f, call);
+  GraphImporter inner(inside, body, graph, nullptr);
+  inner.named_ = named_;
+  const size_t first = graph.values().size();
+  PLANISH_ASSIGN(std::vector<ValueId> results, inner.runBody(inputs));
+  for (ValueId v : results)  // the call's names go before the function's
+    if (v != kAbsent && v.index >= first) named_->erase(v.index);
+  return results;
+}
+
 Status GraphImporter::addNode(const NodeProto &n) {
   graph::OnnxNode node{.opType = n.op_type(), .domain = domainOf(n), .name = nameOf(n)};
   node.version = context.opsets.contains(node.domain) ? context.opsets.at(node.domain) : 0;
@@ -281,7 +346,10 @@ Status GraphImporter::addNode(const NodeProto &n) {
   }
   for (int k = 0; k < n.output_size(); ++k)
     if (!n.output(k).empty()) node.outputs = k + 1;
-  PLANISH_ASSIGN(std::vector<ValueId> made, converted(node));
+  const bool hasRule = (node.domain.empty() && node.opType == "Constant") ||
+                       ops::ruleFor(node.domain, node.opType, node.version);
+  const ::onnx::FunctionProto *function = hasRule ? nullptr : context.functions.called(n);
+  PLANISH_ASSIGN(std::vector<ValueId> made, function ? called(*function, n, node.inputs) : converted(node));
   for (int k = 0; k < n.output_size(); ++k) {
     if (n.output(k).empty() || size_t(k) >= made.size() || made[size_t(k)] == kAbsent) continue;
     PLANISH_ASSIGN(values[n.output(k)], named(made[size_t(k)], n.output(k), node.name));
@@ -291,13 +359,22 @@ Status GraphImporter::addNode(const NodeProto &n) {
 
 } // namespace
 
+std::span<const LimitRow> limitRows() {
+  static constexpr LimitRow kRows[] = {
+      {"nodes", "nodes, those of functions and loops written out", &Limits::nodes},
+      {"tensor-bytes", "bytes of one constant", &Limits::tensorBytes},
+      {"constant-bytes", "bytes of all constants", &Limits::constantBytes}};
+  return kRows;
+}
+
 Result<Imported> importModel(const std::string &path, const ImportOptions &options) {
   PLANISH_ASSIGN(::onnx::ModelProto model, readModel(path));
-  FileContext file{std::filesystem::path(path).parent_path(), {}, 0};
+  FileContext file{.folder = std::filesystem::path(path).parent_path(), .limits = options.limits};
   Imported result;
   auto run = [&]() -> Status {
-    PLANISH_ASSIGN(Opsets opsets, opsetsOf(model));
-    Context context{file, std::move(opsets)};
+    PLANISH_ASSIGN(Opsets opsets, opsetsOf(model.opset_import()));
+    PLANISH_ASSIGN(Functions functions, Functions::of(model));
+    Context context{file, std::move(opsets), functions};
     return GraphImporter(context, model.graph(), result.graph, nullptr).run(options, result);
   };
   if (Status s = run(); !s) return s.error().in(path);

@@ -1,6 +1,7 @@
 // Graph inputs: which dimensions are fixed, free, given, or bounded symbols.
 #include "Model.h"
 #include "Text.h"
+#include "planish/ops/Ops.h"
 #include "planish/support/Text.h"
 
 #include <algorithm>
@@ -24,7 +25,7 @@ struct Declared {
 
 struct Input {
   std::string name;
-  DType dtype = DType::f32;
+  DType dtype = DType::f32, computes = DType::f32;  // in memory, and afterwards
   bool hasRank = true;
   std::vector<Declared> dims;
   std::string text() const {
@@ -50,7 +51,7 @@ Result<Input> declaredInput(const ::onnx::ValueInfoProto &v, FileContext &file) 
   if (!v.type().has_tensor_type()) return unsupported(what + " is no tensor");
   const auto &type = v.type().tensor_type();
   PLANISH_ASSIGN(DType dtype, elementType(type.elem_type(), what, file));
-  Input r{v.name(), dtype, type.has_shape(), {}};
+  Input r{v.name(), portType(type.elem_type(), dtype), dtype, type.has_shape(), {}};
   for (const auto &d : type.shape().dim()) {
     if (d.dim_value() > kLargestSize)
       return badInput(what + " has the size " + std::to_string(d.dim_value()));
@@ -194,6 +195,12 @@ Status checkNames(const std::map<std::string, std::vector<int64_t>> &given, cons
 
 } // namespace
 
+Result<graph::ValueId> converted(graph::Graph &g, graph::ValueId v, DType to, const std::string &node) {
+  if (g.type(v).dtype == to) return v;
+  PLANISH_ASSIGN(auto made, g.append(ops::kCast, ops::CastAttrs{to}, {v}, {{node}}));
+  return made[0];
+}
+
 Result<std::map<std::string, graph::ValueId>>
 addInputs(const ::onnx::GraphProto &g, const ImportOptions &options, FileContext &file, Imported &result) {
   std::set<std::string> constants;
@@ -217,8 +224,9 @@ addInputs(const ::onnx::GraphProto &g, const ImportOptions &options, FileContext
     for (const Dim &d : shape) elements *= double(d.upper());
     if (elements > 0x1p40)
       return usage(inputs[k].text() + ": " + textOf(shape) + " has more than 2^40 elements");
-    values[inputs[k].name] =
-        result.graph.addInput({inputs[k].dtype, std::move(shape), {}, {}}, inputs[k].name);
+    graph::ValueId input = result.graph.addInput({inputs[k].dtype, std::move(shape), {}, {}}, inputs[k].name);
+    PLANISH_ASSIGN(values[inputs[k].name],
+                   converted(result.graph, input, inputs[k].computes, inputs[k].name));
   }
   PLANISH_TRY(sizes.finish());
   return values;

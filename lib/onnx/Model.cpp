@@ -14,7 +14,7 @@ namespace {
 
 constexpr int64_t kMaxFileBytes = (int64_t(1) << 31) - 1;  // protobuf's own limit
 constexpr int kNesting = 100;
-constexpr int kMaxNodes = 1 << 20, kMaxTensors = 1 << 20;
+constexpr int kMaxTensors = 1 << 20;
 constexpr int kOldestOpset = 1, kNewestOpset = 28;
 
 Result<std::string> bytesOf(const std::string &path) {
@@ -45,8 +45,7 @@ Result<::onnx::ModelProto> readModel(const std::string &path) {
     return badInput(path + ": is not an ONNX model, or is cut off or nested too deeply");
   if (!model.has_graph() || model.graph().output_size() == 0 || model.opset_import_size() == 0)
     return badInput(path + ": is not an ONNX model (no graph with outputs, or no opset)");
-  if (model.graph().node_size() > kMaxNodes || model.graph().initializer_size() > kMaxTensors)
-    return badInput(path + ": has more than 2^20 nodes or tensors");
+  if (model.graph().initializer_size() > kMaxTensors) return badInput(path + ": has more than 2^20 tensors");
   return model;
 }
 
@@ -61,9 +60,9 @@ std::string domainOf(const ::onnx::NodeProto &node) {
   return node.domain() == "ai.onnx" ? "" : node.domain();
 }
 
-Result<Opsets> opsetsOf(const ::onnx::ModelProto &model) {
+Result<Opsets> opsetsOf(const OpsetImports &imports) {
   Opsets r;
-  for (const auto &entry : model.opset_import()) {
+  for (const auto &entry : imports) {
     bool standard = entry.domain().empty() || entry.domain() == "ai.onnx";
     if (standard && (entry.version() < kOldestOpset || entry.version() > kNewestOpset))
       return unsupported("opset " + std::to_string(entry.version()) + "; supported are " +

@@ -19,7 +19,8 @@ std::string shownNode(const ::onnx::NodeProto &node);
 
 /// The version of each domain ("" for ai.onnx too).
 using Opsets = std::map<std::string, int>;
-Result<Opsets> opsetsOf(const ::onnx::ModelProto &model);
+using OpsetImports = google::protobuf::RepeatedPtrField<::onnx::OperatorSetIdProto>;
+Result<Opsets> opsetsOf(const OpsetImports &imports);
 
 /// The nodes that the outputs need, each after what it reads. Errors: a value that two things make, a
 /// name that nothing makes, a cycle.
@@ -32,6 +33,9 @@ std::vector<std::string> freeNames(const ::onnx::GraphProto &body);
 /// Adds the graph's inputs (initializers excepted) with the sizes the options give.
 Result<std::map<std::string, graph::ValueId>>
 addInputs(const ::onnx::GraphProto &graph, const ImportOptions &options, FileContext &file, Imported &result);
+
+/// A value as another element type.
+Result<graph::ValueId> converted(graph::Graph &g, graph::ValueId v, DType to, const std::string &node);
 
 /// Attributes of a node, typed; graphs are left to the caller.
 Status readAttributes(const ::onnx::NodeProto &node, FileContext &file, graph::OnnxNode &into);

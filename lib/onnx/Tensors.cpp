@@ -14,8 +14,6 @@ namespace {
 
 using ::onnx::TensorProto;
 
-constexpr int64_t kMaxTensorBytes = int64_t(1) << 34, kMaxModelBytes = int64_t(1) << 36;
-
 /// An ONNX element type: its name, the bytes of one element in raw data, what it computes as.
 struct TypeRow {
   int onnxType;
@@ -27,16 +25,16 @@ constexpr std::array kTypes{
     TypeRow{TensorProto::FLOAT, "float", 4, DType::f32},
     TypeRow{TensorProto::UINT8, "uint8", 1, DType::u8},
     TypeRow{TensorProto::INT8, "int8", 1, DType::i8},
-    TypeRow{TensorProto::UINT16, "uint16", 2, std::nullopt},
-    TypeRow{TensorProto::INT16, "int16", 2, std::nullopt},
+    TypeRow{TensorProto::UINT16, "uint16", 2, DType::u16},
+    TypeRow{TensorProto::INT16, "int16", 2, DType::i16},
     TypeRow{TensorProto::INT32, "int32", 4, DType::i32},
     TypeRow{TensorProto::INT64, "int64", 8, DType::i64},
     TypeRow{TensorProto::STRING, "string", 0, std::nullopt},
     TypeRow{TensorProto::BOOL, "bool", 1, DType::b1},
     TypeRow{TensorProto::FLOAT16, "float16", 2, DType::f32},
     TypeRow{TensorProto::DOUBLE, "double", 8, DType::f32},
-    TypeRow{TensorProto::UINT32, "uint32", 4, std::nullopt},
-    TypeRow{TensorProto::UINT64, "uint64", 8, std::nullopt},
+    TypeRow{TensorProto::UINT32, "uint32", 4, DType::u32},
+    TypeRow{TensorProto::UINT64, "uint64", 8, DType::u64},
     TypeRow{TensorProto::COMPLEX64, "complex64", 8, std::nullopt},
     TypeRow{TensorProto::COMPLEX128, "complex128", 16, std::nullopt},
     TypeRow{TensorProto::BFLOAT16, "bfloat16", 2, DType::f32},
@@ -99,12 +97,19 @@ Out fromFields(const TensorProto &t, const TypeRow &row) {
   case TensorProto::INT32: return fromField(t.int32_data(), [](int32_t v) { return v; });
   case TensorProto::UINT8: return fromField(t.int32_data(), [](int32_t v) { return uint8_t(v); });
   case TensorProto::INT8: return fromField(t.int32_data(), [](int32_t v) { return int8_t(v); });
+  case TensorProto::UINT16: return fromField(t.int32_data(), [](int32_t v) { return uint16_t(v); });
+  case TensorProto::INT16: return fromField(t.int32_data(), [](int32_t v) { return int16_t(v); });
+  case TensorProto::UINT32: return fromField(t.uint64_data(), [](uint64_t v) { return uint32_t(v); });
+  case TensorProto::UINT64: return fromField(t.uint64_data(), [](uint64_t v) { return uint64_t(v); });
   case TensorProto::BOOL: return fromField(t.int32_data(), [](int32_t v) { return uint8_t(v != 0); });
   case TensorProto::FLOAT16:
     return fromField(t.int32_data(), [](int32_t v) { return floatOfHalf(uint16_t(v)); });
   default: return fromField(t.int32_data(), [](int32_t v) { return floatOfBfloat(uint16_t(v)); });
   }
 }
+
+/// A tensor of more elements than this is refused before their bytes are counted.
+constexpr int64_t kMaxElements = int64_t(1) << 40;
 
 Result<int64_t> elementCountOf(const TensorProto &t, const std::string &what) {
   if (t.dims_size() > 8)
@@ -113,8 +118,8 @@ Result<int64_t> elementCountOf(const TensorProto &t, const std::string &what) {
   bool empty = std::ranges::any_of(t.dims(), [](int64_t d) { return d == 0; });
   for (int64_t d : t.dims()) {
     if (d < 0) return badInput(what + " has the dimension " + std::to_string(d));
-    if (!empty && (d > kMaxTensorBytes || count > kMaxTensorBytes / d))
-      return badInput(what + " is too large");
+    if (!empty && (d > kMaxElements || count > kMaxElements / d))
+      return badInput(what + " has more than 2^40 elements");
     count *= empty ? 1 : d;
   }
   return empty ? 0 : count;
@@ -137,6 +142,13 @@ Result<DType> elementType(int onnxType, const std::string &what, FileContext &fi
   return *row->computes;
 }
 
+DType portType(int onnxType, DType computes) {
+  return onnxType == TensorProto::FLOAT16    ? DType::f16
+         : onnxType == TensorProto::BFLOAT16 ? DType::bf16
+         : onnxType == TensorProto::DOUBLE   ? DType::f64
+                                             : computes;
+}
+
 Result<graph::ConstantTensor> constantOf(const TensorProto &t, const std::string &what, FileContext &file) {
   PLANISH_ASSIGN(DType dtype, elementType(t.data_type(), what, file));
   PLANISH_ASSIGN(int64_t count, elementCountOf(t, what));
@@ -144,7 +156,11 @@ Result<graph::ConstantTensor> constantOf(const TensorProto &t, const std::string
   const TypeRow &row = *rowOf(t.data_type());
   int64_t bytes = count * row.rawBytes;
   file.constantBytes += count * byteSize(dtype);
-  if (bytes > kMaxTensorBytes || file.constantBytes > kMaxModelBytes) return badInput(what + " is too large");
+  if (bytes > file.limits.tensorBytes)
+    return badInput(what + " has " + std::to_string(bytes) + " bytes; --limit tensor-bytes=N allows N");
+  if (file.constantBytes > file.limits.constantBytes)
+    return badInput(what + ": the constants so far take " + std::to_string(file.constantBytes) +
+                    " bytes; --limit constant-bytes=N allows N");
 
   Out out;
   if (t.data_location() == TensorProto::EXTERNAL) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "planish/graph/Import.h"
+#include "planish/onnx/Import.h"
 
 #include <onnx-ml.pb.h>
 
@@ -15,11 +16,16 @@ namespace planish::onnx {
 struct FileContext {
   std::filesystem::path folder;      // external data is only read below it
   std::set<std::string> narrowed;    // names of ONNX element types that compute as f32
-  int64_t constantBytes = 0;         // so far
+  Limits limits = {};
+  int64_t constantBytes = 0, nodes = 0;  // so far
+  int depth = 0;                         // of bodies and functions that are open
 };
 
 /// The element type that computes for an ONNX one; `what` names the value in the error.
 Result<DType> elementType(int onnxType, const std::string &what, FileContext &file);
+
+/// How a graph input or output of the ONNX type lies in memory, where its values are computed as `computes`.
+DType portType(int onnxType, DType computes);
 
 /// Sizes checked against the data, halves and doubles converted, external data read.
 Result<graph::ConstantTensor> constantOf(const ::onnx::TensorProto &tensor, const std::string &what,

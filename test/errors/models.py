@@ -156,7 +156,7 @@ def twice(attribute="axis"):
 
 def unsupported_operators():
     return model([node("Nonsense", ["x"], ["a"], name="n1"), node("Relu", ["a"], ["b"], name="n2"),
-                  node("Nonsense", ["b"], ["c"], name="n3"), node("Einsum", ["c"], ["y"], name="n4")])
+                  node("Nonsense", ["b"], ["c"], name="n3"), node("Fancy", ["c"], ["y"], name="n4")])
 
 
 def other_domain():
@@ -165,12 +165,30 @@ def other_domain():
     return made
 
 
-def own_function():
-    body = helper.make_function("mine", "F", ["a"], ["b"], [helper.make_node("Relu", ["a"], ["b"])],
-                                [helper.make_opsetid("", 13)])
-    made = model([node("F", domain="mine")], functions=[body])
-    made.opset_import.append(helper.make_opsetid("mine", 1))
-    return made
+def functions(bodies, name=None, inputs=("x",)):
+    """F0, F1, ... of the domain `mine`: chains of the operators (or functions) that `bodies` name. x -> F0 -> y."""
+    made = []
+    for k, ops in enumerate(bodies):
+        values = ["a", *(f"t{n}" for n in range(len(ops) - 1)), "b"]
+        nodes = [helper.make_node(op, [values[n]], [values[n + 1]], domain="mine" if op[0] == "F" else "") for n, op in enumerate(ops)]
+        made.append(helper.make_function("mine", name or f"F{k}", ["a"], ["b"], nodes,
+                                         [helper.make_opsetid("", 13), helper.make_opsetid("mine", 1)]))
+    result = model([node(name or "F0", inputs, domain="mine")], functions=made)
+    result.opset_import.append(helper.make_opsetid("mine", 1))
+    return result
+
+
+def loop_constants():
+    return [constant("count", numpy.int64(200)), constant("go", numpy.bool_(True))]
+
+
+def loops(depth):
+    """Loops in loops, each of 200 iterations."""
+    inner = [node("Identity", ["s"], ["t"], name="inner")] if depth == 1 else [loops(depth - 1)]
+    body = helper.make_graph([node("Identity", ["c"], ["d"], name="stay"), *inner], f"body{depth}",
+                             [value("k", [], INT64), value("c", [], TensorProto.BOOL), value("s", IMAGE)],
+                             [value("d", [], TensorProto.BOOL), value("t", IMAGE)])
+    return helper.make_node("Loop", ["count", "go", "x" if depth == 4 else "s"], ["y" if depth == 4 else "t"], name="culprit", body=body)
 
 
 def attribute_of_a_function():
@@ -207,14 +225,30 @@ BAD = [
     Bad("opset_99", file_of(lambda: model([node("Relu")], opset=99)), UNSUPPORTED, ["opset 99"]),
     Bad("opset_0", file_of(lambda: model([node("Relu")], opset=0)), UNSUPPORTED, ["opset 0"]),
     Bad("operators", file_of(unsupported_operators), UNSUPPORTED,
-        ["'Nonsense of opset 13' (2 nodes: 'n1', 'n3')", "'Einsum of opset 13' (1 node: 'n4')"]),
+        ["'Nonsense of opset 13' (2 nodes: 'n1', 'n3')", "'Fancy of opset 13' (1 node: 'n4')"]),
     Bad("domain", file_of(other_domain), UNSUPPORTED, ["com.example::Fancy", "'culprit'"]),
-    Bad("function", file_of(own_function), UNSUPPORTED, ["mine::F", "'culprit'"]),
+    Bad("function", file_of(lambda: functions([["Nonsense"]])), UNSUPPORTED, ["'Nonsense of opset 13'"]),
+    Bad("function_of_itself", file_of(lambda: functions([["F1"], ["F0"]])), BAD_INPUT, ["mine::F", "calls itself"]),
+    Bad("functions_too_deep", file_of(lambda: functions([[f"F{k + 1}"] for k in range(40)] + [["Relu"]])), BAD_INPUT,
+        ["mine::F", "more than 32 deep"]),
+    Bad("function_twice", file_of(lambda: functions([["Relu"], ["Relu"]], "F")), BAD_INPUT, ["two functions", "mine::F"]),
+    Bad("function_operands", file_of(lambda: functions([["Relu"]], inputs=("x", "x"))), BAD_INPUT, ["'culprit'", "takes 1 operands, not 2"]),
+    Bad("functions_explode", file_of(lambda: functions([[f"F{k + 1}"] * 8 for k in range(12)] + [["Relu"]])), BAD_INPUT,
+        ["more than 1048576 nodes", "--limit nodes=N"]),
+    Bad("loops_explode", file_of(lambda: model([loops(4)], constants=loop_constants())), BAD_INPUT, ["more than 1048576 nodes"]),
+    Bad("node_limit", file_of(lambda: model([node("Neg", ["x"], ["a"]), node("Relu", ["a"])])), BAD_INPUT, ["more than 1 nodes"],
+        ["--limit", "nodes=1"]),
+    Bad("tensor_limit", with_tensor(tensor([4], raw_data=b"\0" * 16)), BAD_INPUT, ["'w'", "16 bytes", "--limit tensor-bytes=N"],
+        ["--limit", "tensor-bytes=15"]),
+    Bad("constants_limit", with_tensor(tensor([4], raw_data=b"\0" * 16)), BAD_INPUT, ["'w'", "--limit constant-bytes=N"],
+        ["--limit", "constant-bytes=15"]),
+    Bad("limit_unknown", file_of(good), USAGE, ["'bytes=3'", "nodes, tensor-bytes, constant-bytes"], ["--limit", "bytes=3"]),
+    Bad("limit_zero", file_of(good), USAGE, ["'nodes=0'"], ["--limit", "nodes=0"]),
     Bad("control_flow", file_of(lambda: model([node("If", ["x"], then_branch=good().graph, else_branch=good().graph)])),
         BAD_INPUT, ["'culprit'", "the condition is f32"]),
     Bad("too_old", file_of(lambda: model([node("Gelu")])), UNSUPPORTED, ["'Gelu of opset 13'"]),
     Bad("string_tensor", with_tensor(tensor([1], TensorProto.STRING)), UNSUPPORTED, ["'w'", "string"]),
-    Bad("uint16_tensor", with_tensor(tensor([1], TensorProto.UINT16)), UNSUPPORTED, ["'w'", "uint16"]),
+    Bad("complex_tensor", with_tensor(tensor([1], TensorProto.COMPLEX64)), UNSUPPORTED, ["'w'", "complex64"]),
     Bad("unknown_type", with_tensor(tensor([1], 77)), UNSUPPORTED, ["'w'", "number 77"]),
     Bad("rank_9", with_tensor(tensor([1] * 9, raw_data=b"\0" * 4)), UNSUPPORTED, ["'w'", "rank 9"]),
     Bad("run_time_shape", of_two_inputs("Reshape"), UNSUPPORTED, ["'culprit'", "'s'", "must be computable"]),
@@ -222,8 +256,8 @@ BAD = [
     Bad("too_few_bytes", with_tensor(tensor([1000, 1000], raw_data=b"\0" * 16)), BAD_INPUT, ["'w'", "16 bytes", "4000000"]),
     Bad("too_few_elements", with_tensor(tensor([2, 2])), BAD_INPUT, ["'w'", "0 elements", "need 4"]),
     Bad("negative_dim", with_tensor(tensor([-1], raw_data=b"\0" * 4)), BAD_INPUT, ["'w'", "dimension -1"]),
-    Bad("overflow_to_zero", with_tensor(tensor([1 << 32, 1 << 32])), BAD_INPUT, ["'w'", "too large"]),
-    Bad("overflow", with_tensor(tensor([1 << 31, 1 << 31, 16])), BAD_INPUT, ["'w'", "too large"]),
+    Bad("overflow_to_zero", with_tensor(tensor([1 << 32, 1 << 32])), BAD_INPUT, ["'w'", "2^40 elements"]),
+    Bad("overflow", with_tensor(tensor([1 << 31, 1 << 31, 16])), BAD_INPUT, ["'w'", "2^40 elements"]),
     Bad("external_parent", external({"location": "../secret.bin"}), BAD_INPUT, ["'w'", "inside the model's folder", "../secret.bin"]),
     Bad("external_nested_parent", external({"location": "sub/../../secret.bin"}), BAD_INPUT, ["'w'"]),
     Bad("external_absolute", external({"location": "/etc/passwd"}), BAD_INPUT, ["'w'", "inside the model's folder"]),
@@ -280,6 +314,7 @@ BAD = [
     Bad("matmul", single("MatMul", [constant("w", numpy.zeros((5, 8), numpy.float32))], inputs=("x", "w")), BAD_INPUT,
         ["'culprit'", "cannot multiply"]),
     Bad("reshape", shape_operand("Reshape", [5, -1]), BAD_INPUT, ["'culprit'"]),
+    Bad("cumsum_two_axes", shape_operand("CumSum", [0, 1]), UNSUPPORTED, ["'culprit'", "operand 1 must be a constant scalar"]),
     Bad("reshape_two_inferred", shape_operand("Reshape", [-1, -1]), BAD_INPUT, ["'culprit'", "-1 twice"]),
     Bad("reshape_huge", shape_operand("Reshape", [2 ** 40, 2 ** 40]), BAD_INPUT, ["'culprit'", "2^40"]),
     Bad("reshape_by_floats", single("Reshape", [constant("s", numpy.float32([2, 2]))], inputs=("x", "s")), BAD_INPUT,

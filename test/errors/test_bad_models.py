@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import table
 from models import BAD, good
 
 TOOL = Path(os.environ.get("PLANISH_BIN", "")) / "compile-model"
@@ -46,5 +47,6 @@ def test_is_refused(bad, tmp_path):
     assert str(path) in lines[0] or bad.code == 2, lines[0]
     for part in bad.says:
         assert part in lines[0], f"{part!r} is not in: {lines[0]}"
+    assert table.row(bad, done.returncode, table.line_of(done.stderr, path)) in table.PAGE.read_text().splitlines()
     assert not (tmp_path / "out").exists()
     assert done.stdout == ""

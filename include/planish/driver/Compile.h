@@ -3,6 +3,7 @@
 
 #include "planish/artifact/Artifact.h"
 #include "planish/lower/Lower.h"
+#include "planish/onnx/Import.h"
 #include "planish/support/Result.h"
 
 #include <cstdint>
@@ -22,6 +23,7 @@ struct Options {
   std::string name; // of the library and its symbols; default: the file's stem
   std::map<std::string, std::vector<int64_t>> shapes; // sizes of inputs
   std::map<std::string, std::vector<int64_t>> maxShapes; // bounds of inputs; free dimensions stay symbols
+  onnx::Limits limits; // on what the file may ask for
   artifact::LibraryKind library = artifact::LibraryKind::Shared;
   std::string tuning; // path of a tuning database (schedule/Tuning.h) to take knobs from; may be empty
   bool strict = false; // no Winograd transform, no sums split over lanes; slower

@@ -1,6 +1,7 @@
 // What a model file becomes: encodings of tensors, order, names, sizes. Refusals are in test/errors.
 #include "planish/onnx/Import.h"
 #include "planish/graph/OpDef.h"
+#include "planish/graph/Text.h"
 #include "planish/graph/Verify.h"
 
 #include <onnx-ml.pb.h>
@@ -202,6 +203,54 @@ TEST(Inputs, ANamedSizeHoldsForAllInputs) {
   auto r = m.import({.shapes = {{"a", {5, 3}}}, .maxShapes = {}});
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(textOf(r->graph.type(r->graph.inputs()[1])), "f32[1,5]");
+}
+
+TEST(Inputs, ShortAndLongFloatsAreConverted) {
+  const std::pair<int, DType> types[] = {{TensorProto::FLOAT16, DType::f16},
+                                         {TensorProto::BFLOAT16, DType::bf16},
+                                         {TensorProto::DOUBLE, DType::f64}};
+  for (auto [type, port] : types) {
+    Model m;
+    m.value(true, "x", {"2"});
+    m.value(false, "y", {"2"});
+    for (auto *v : {m.model.mutable_graph()->mutable_input(0), m.model.mutable_graph()->mutable_output(0)})
+      v->mutable_type()->mutable_tensor_type()->set_elem_type(type);
+    m.node("Relu", {"x"}, {"y"});
+    auto r = m.import();
+    ASSERT_TRUE(r) << r.error().text;
+    EXPECT_EQ(r->graph.type(r->graph.inputs()[0]).dtype, port);
+    EXPECT_EQ(r->graph.type(r->graph.outputs()[0]).dtype, port);
+    EXPECT_THAT(namesOf(r->graph, r->graph.outputs()), ElementsAre("y"));
+    EXPECT_EQ(r->graph.nodes().size(), 3u);
+  }
+}
+
+/// x -> a function of LeakyRelu whose slope is an attribute -> y, called twice.
+TEST(Functions, AreWrittenOutWithTheirAttributes) {
+  Model m;
+  m.value(true, "x", {"2"});
+  m.value(false, "y", {});
+  m.node("Leak", {"x"}, {"t"}).set_domain("mine");
+  NodeProto &call = m.node("Leak", {"t"}, {"y"});
+  call.set_domain("mine");
+  AttributeProto &slope = *call.add_attribute();
+  slope.set_name("slope"), slope.set_type(AttributeProto::FLOAT), slope.set_f(0.25f);
+  auto &f = *m.model.add_functions();
+  f.set_name("Leak"), f.set_domain("mine"), f.add_input("a"), f.add_output("b");
+  f.add_opset_import()->set_version(13);
+  AttributeProto &otherwise = *f.add_attribute_proto();
+  otherwise = slope, otherwise.set_f(0.5f);
+  NodeProto &inner = *f.add_node();
+  inner.set_op_type("LeakyRelu"), inner.add_input("a"), inner.add_output("b");
+  AttributeProto &alpha = *inner.add_attribute();
+  alpha.set_name("alpha"), alpha.set_type(AttributeProto::FLOAT), alpha.set_ref_attr_name("slope");
+  auto &mine = *m.model.add_opset_import();
+  mine.set_domain("mine"), mine.set_version(1);
+  auto r = m.import();
+  ASSERT_TRUE(r) << r.error().text;
+  const std::string text = graph::print(r->graph);
+  EXPECT_THAT(text, HasSubstr("%t: f32[2] = leaky_relu(%x) {alpha=0.5"));
+  EXPECT_THAT(text, HasSubstr("%y: f32[2] = leaky_relu(%t) {alpha=0.25"));
 }
 
 TEST(Inputs, BoundsMakeSymbols) {
