@@ -9,15 +9,18 @@
 #include "planish/support/Text.h"
 #include "planish/support/Version.h"
 #include "planish/transform/Passes.h"
+#include "planish/transform/Reduce.h"
 
 #include <CLI/CLI.hpp>
 
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <unistd.h>
 
 using namespace planish;
 
@@ -26,7 +29,7 @@ namespace {
 constexpr int kInternal = 70;
 
 struct Options {
-  std::string file = "-", blobs;
+  std::string file = "-", blobs, reduce;
   std::vector<std::string> passes, printAfter;
   bool time = false;
 };
@@ -78,11 +81,53 @@ Result<std::vector<Row>> chosen(std::span<const Row> all, const std::vector<std:
   return rows;
 }
 
+/// A folder for one graph's text and the constants it names, gone with the object.
+class Scratch {
+public:
+  Scratch() : folder(std::filesystem::temp_directory_path() / "planish-reduce-XXXXXX") {
+    std::string name = folder.string();
+    folder = mkdtemp(name.data()) ? name : std::string();
+  }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+  ~Scratch() {
+    std::error_code ignored;
+    if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
+  }
+  /// The path of the graph's text; empty where it cannot be written.
+  std::string holding(const graph::Graph &g) const {
+    graph::Blobs blobs;
+    const std::string text = graph::print(g, &blobs), path = (folder / "graph.txt").string();
+    for (const auto &[name, bytes] : blobs)
+      if (!std::filesystem::exists(folder / name))
+        std::ofstream(folder / name, std::ios::binary)
+            .write(reinterpret_cast<const char *>(bytes->data()), std::streamsize(bytes->size()));
+    std::ofstream file(path, std::ios::binary);
+    return file << text << std::flush ? path : "";
+  }
+
+private:
+  std::filesystem::path folder;
+};
+
+/// The smallest graph of which the command says, by status 0, that it shows what is looked for.
+Result<graph::Graph> reduced(graph::Graph g, const std::string &command) {
+  const Scratch scratch;
+  auto isInteresting = [&](const graph::Graph &candidate) {
+    const std::string path = scratch.holding(candidate);
+    return !path.empty() && std::system((command + " '" + path + "' >&2").c_str()) == 0;
+  };
+  if (!isInteresting(g))
+    return usage("--reduce: '" + command + "' ends with another status than 0 for the graph as it is");
+  return transform::reduce(std::move(g), isInteresting);
+}
+
 Status runGraph(const std::string &text, const Options &o) {
   PLANISH_ASSIGN(auto rows, chosen(transform::passes(), o.passes));
   PLANISH_ASSIGN(graph::Blobs blobs, readBlobs(o.blobs));
   PLANISH_ASSIGN(graph::Graph g, graph::parse(text, ops::allOps(), blobs));
   PLANISH_TRY(transform::checkGraph(g));
+  if (!o.reduce.empty()) { PLANISH_ASSIGN(g, reduced(std::move(g), o.reduce)); }
   transform::PassOptions options;
   options.printAfter = o.printAfter;
   options.timing = o.time;
@@ -102,6 +147,7 @@ Status verifyAll(const std::vector<loop::FunctionRef> &functions) {
 
 Status runLoop(const std::string &text, const Options &o) {
   PLANISH_ASSIGN(auto rows, chosen(loop::passes(), o.passes));
+  if (!o.reduce.empty()) return usage("--reduce is for graphs, this text has loop functions");
   PLANISH_ASSIGN(std::vector<loop::FunctionRef> functions, loop::parse(text));
   PLANISH_TRY(verifyAll(functions));
   for (const loop::PassRow &pass : rows) {
@@ -141,6 +187,10 @@ int run(int argc, char **argv) {
       ->type_name("NAME,...")
       ->delimiter(',');
   app.add_option("--blobs", o.blobs, "folder of the constants that the text names by hash")->type_name("DIR");
+  app.add_option("--reduce", o.reduce,
+                 "shrink the graph as long as CMD PATH, with its text at PATH and large constants beside it, "
+                 "ends with status 0")
+      ->type_name("CMD");
   app.add_flag("--time", o.time, "one line per pass on stderr");
   app.add_flag("--list-passes", list, "list the passes in order");
   app.add_flag("--list-ops", listOps, "print docs/operators.md: the operators, and the ONNX ones they serve");
