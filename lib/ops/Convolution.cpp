@@ -8,15 +8,6 @@ namespace planish::ops {
 
 namespace {
 
-struct ConvTransposeAttrs {
-  Ints strides, dilations, padsBegin, padsEnd, outputPadding;
-  int64_t group = 1;
-  void visit(FieldVisitor &v) {
-    v.field("strides", strides), v.field("dilations", dilations), v.field("pads_begin", padsBegin);
-    v.field("pads_end", padsEnd), v.field("output_padding", outputPadding), v.field("group", group);
-  }
-};
-
 /// Constant sizes of the weights, as every kernel needs them.
 Result<Ints> weightShape(InferContext &c) {
   Ints r;
@@ -127,7 +118,7 @@ Compute computeConv(const OpView &v) {
 
 Types inferConvTranspose(InferContext &c) {
   const ConvTransposeAttrs &a = c.attrs().as<ConvTransposeAttrs>();
-  PLANISH_TRY(checkOperands(c, -1, kFloats));
+  PLANISH_TRY(checkOperands(c, -1, kConvTypes));
   PLANISH_ASSIGN(Ints w, weightShape(c));
   PLANISH_ASSIGN(int64_t channels, constantDim(c, 0, 1));
   if (a.group < 1 || a.group > kMaxParameter || channels % a.group)
@@ -137,7 +128,7 @@ Types inferConvTranspose(InferContext &c) {
     return badInput("the weights take " + std::to_string(w[0]) + " channels, the input has " +
                     std::to_string(channels));
   if (w[1] > kMaxElements / a.group) return badInput("too many output channels");
-  PLANISH_TRY(checkOperands(c, w[1] * a.group, kFloats));
+  PLANISH_TRY(checkOperands(c, w[1] * a.group, kConvTypes));
   PLANISH_ASSIGN(auto windows, checkedWindows(int(w.size()) - 2, Ints(w.begin() + 2, w.end()), a.strides,
                                               a.dilations, a.padsBegin, a.padsEnd));
   PLANISH_TRY(wantEntries(a.outputPadding, windows.size(), 0, kMaxParameter, "output_padding"));
@@ -152,7 +143,7 @@ Types inferConvTranspose(InferContext &c) {
     PLANISH_ASSIGN(Dim dim, c.derive(size));
     out.push_back(dim);
   }
-  return oneOutput({DType::f32, std::move(out), {}, {}});
+  return oneOutput({sumType(c.in(0).dtype), std::move(out), {}, {}});
 }
 
 /// How one spatial dimension of the output gathers: the axes over its positions and over the taps that
@@ -219,22 +210,14 @@ Compute computeConvTranspose(const OpView &v) {
     at.push_back(s.out), from.push_back(s.in), tap.push_back(s.tap);
   }
   c.reduce.push_back(ic);
-  c.lhs = load(v.in[0], from);
-  c.rhs = load(v.in[1], tap);
+  DType sum = v.outType.dtype;
+  c.lhs = cast(sum, load(v.in[0], from));
+  c.rhs = cast(sum, load(v.in[1], tap));
   if (v.in.size() > 2 && v.in[2]) c.init = load(v.in[2], {channel});
   c.out = v.out;
   c.outIndices = at;
-  return reduced(std::move(c), Combine::Sum, DType::f32);
+  return reduced(std::move(c), Combine::Sum, sum);
 }
-
-const OpDef kConvTranspose = {.name = "conv_transpose",
-                              .summary = "transposed convolution (N, C, spatial...) with groups",
-                              .operands = "x, w, bias?",
-                              .cls = OpClass::Contraction,
-                              .layout = LayoutRule::ChannelsLast,
-                              .prototype = ConvTransposeAttrs{},
-                              .infer = inferConvTranspose,
-                              .compute = computeConvTranspose};
 
 // ---- import --------------------------------------------------------------------------------------
 
@@ -352,6 +335,16 @@ const OpDef kConv = {
     .infer = inferConv,
     .compute = computeConv,
     .integer = integerConv};
+const OpDef kConvTranspose = {.name = "conv_transpose",
+                              .summary =
+                                  "transposed convolution (N, C, spatial...) with groups; of integers in i32",
+                              .operands = "x, w, bias?",
+                              .cls = OpClass::Contraction,
+                              .layout = LayoutRule::ChannelsLast,
+                              .prototype = ConvTransposeAttrs{},
+                              .infer = inferConvTranspose,
+                              .compute = computeConvTranspose,
+                              .integer = integerConvTranspose};
 
 Family convolutionFamily() {
   return {{&kConv, &kConvTranspose}, {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};

@@ -1,5 +1,5 @@
 // Operators whose outputs pick elements by computed indices: gather, pad, triangles, grids.
-#include "Rows.h"
+#include "Quantization.h"
 
 #include <algorithm>
 #include <cmath>
@@ -172,6 +172,19 @@ Compute computePad(const OpView &v) {
     if (a.mode != PadMode::Constant || !inside) return load(v.in[0], from);
     return select(inside, load(v.in[0], from, inside), number(a.value, v.outType.dtype));
   });
+}
+
+/// Codes with the constant's code around them, where one stands for it exactly.
+std::optional<graph::IntegerValue> integerPad(graph::IntegerContext &c) {
+  PadAttrs a = c.attrs.as<PadAttrs>();
+  if (a.mode != PadMode::Constant || !c.codes[0]) return std::nullopt;
+  const graph::Codes &x = *c.codes[0];
+  double code = a.value / x.scale + x.zero;
+  if (!(code >= 0 && code <= 255 && code == std::nearbyint(code))) return std::nullopt;
+  a.value = code;
+  auto padded = c.append(kPad, a, {x.value});
+  if (!padded) return std::nullopt;
+  return graph::IntegerValue{*padded, 0, {x.scale}, {-x.zero}, {std::max(x.zero, 255 - x.zero)}};
 }
 
 /// Negative paddings cut; `axes` names the dimensions the paddings are for.
@@ -477,7 +490,8 @@ const OpDef kPad = {.name = "pad",
                     .cls = OpClass::Injective,
                     .prototype = PadAttrs{},
                     .infer = inferPad,
-                    .compute = computePad};
+                    .compute = computePad,
+                    .integer = integerPad};
 
 Family indexingFamily() {
   return {{&kGather, &kGatherElements, &kGatherNd, &kPad, &kTriangle, &kOneHot, &kReverse},

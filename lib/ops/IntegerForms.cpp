@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
+#include <numeric>
 
 namespace planish::ops {
 
@@ -34,18 +35,17 @@ int64_t sizeOf(const Ints &shape) {
   return n;
 }
 
-/// The weights with output `o`'s terms in a row: [channels][terms].
-std::vector<int32_t> byChannel(const IntegerWeights &w, size_t dim) {
-  int64_t channels = w.shape[dim], inner = 1;
-  for (size_t d = dim + 1; d < w.shape.size(); ++d) inner *= w.shape[d];
-  int64_t outer = int64_t(w.values.size()) / (channels * inner);
-  std::vector<int32_t> r;
-  r.reserve(w.values.size());
-  for (int64_t o = 0; o < channels; ++o)
-    for (int64_t i = 0; i < outer; ++i) {
-      auto from = w.values.begin() + (i * channels + o) * inner;
-      r.insert(r.end(), from, from + inner);
-    }
+/// Where the terms of every output stand among weights whose outputs lie along dimension `dim`: indices,
+/// [channels][terms].
+std::vector<size_t> byChannel(const Ints &shape, size_t dim) {
+  size_t channels = size_t(shape[dim]), inner = 1, outer = 1;
+  for (size_t d = 0; d < shape.size(); ++d)
+    if (d != dim) (d < dim ? outer : inner) *= size_t(shape[d]);
+  std::vector<size_t> r;
+  r.reserve(channels * outer * inner);
+  for (size_t o = 0; o < channels; ++o)
+    for (size_t i = 0; i < outer; ++i)
+      for (size_t k = 0; k < inner; ++k) r.push_back((i * channels + o) * inner + k);
   return r;
 }
 
@@ -72,7 +72,7 @@ std::optional<IntegerParts> integerParts(const IntegerContext &c, size_t channel
   IntegerParts p;
   p.channels = w.shape[channelDim];
   p.terms = int64_t(w.values.size()) / p.channels;
-  p.weights = byChannel(w, channelDim);
+  for (size_t from : byChannel(w.shape, channelDim)) p.weights.push_back(w.values[from]);
   for (double s : w.scale) {
     p.scale.push_back(s * x.scale);
     if (!(p.scale.back() > 0 && std::isfinite(p.scale.back()))) return std::nullopt;
@@ -106,13 +106,23 @@ ValueId weightConstant(graph::Graph &g, const Ints &shape, const std::vector<int
 
 namespace {
 
-/// What one spatial dimension's classes of positions have inside.
+/// The weights as they lay in a constant of the shape.
+std::vector<int32_t> inOrder(const IntegerParts &p, const Ints &shape, size_t channelDim) {
+  std::vector<int32_t> r(p.weights.size());
+  auto from = p.weights.begin();
+  for (size_t to : byChannel(shape, channelDim)) r[to] = *from++;
+  return r;
+}
+
+/// What one spatial dimension's classes of positions have inside; without borders every tap is, everywhere.
 struct ClassTaps {
-  Borders borders;
+  std::optional<Borders> borders;
   Window window;
   int64_t in = 0;
+  int64_t classes() const { return borders ? borders->classes() : 1; }
   bool inside(int64_t index, int64_t tap) const {
-    int64_t at = borders.member(index) * window.stride + tap * window.dilation - window.padBegin;
+    if (!borders) return true;
+    int64_t at = borders->member(index) * window.stride + tap * window.dilation - window.padBegin;
     return at >= 0 && at < in;
   }
 };
@@ -123,7 +133,7 @@ ValueId biasOf(graph::Graph &g, const IntegerParts &p, int32_t zero, const std::
   Ints shape;
   int64_t taps = 1;
   for (const ClassTaps &d : dims) {
-    shape.push_back(zero == 0 ? 1 : d.borders.classes());
+    shape.push_back(zero == 0 ? 1 : d.classes());
     taps *= d.window.kernel;
   }
   int64_t classes = sizeOf(shape);
@@ -153,42 +163,107 @@ ValueId biasOf(graph::Graph &g, const IntegerParts &p, int32_t zero, const std::
 } // namespace
 
 std::optional<IntegerValue> integerConv(IntegerContext &c) {
-  const ConvAttrs &a = c.attrs.as<ConvAttrs>();
+  ConvAttrs a = c.attrs.as<ConvAttrs>();
   auto parts = integerParts(c, 0);
   if (!parts) return std::nullopt;
   const Ints &shape = c.weights[1]->shape;
+  const Codes &x = *c.codes[0];
   auto windows =
       windowsOf(Ints(shape.begin() + 2, shape.end()), a.strides, a.dilations, a.padsBegin, a.padsEnd);
-  const Codes &x = *c.codes[0];
   std::vector<ClassTaps> dims;
+  bool pads = false, known = true;
   for (size_t d = 0; d < windows.size(); ++d) {
-    auto borders = bordersOf(windows[d], c.types[0].shape[d + 2], c.result.shape[d + 2]);
-    bool pads = windows[d].padBegin > 0 || windows[d].padEnd > 0;
-    if (!borders && pads && x.zero != 0) return std::nullopt;
-    if (!borders) borders = Borders{0, 1, 1};
-    dims.push_back({*borders, windows[d], borders->count ? c.types[0].shape[d + 2].upper() : 0});
+    const Dim &in = c.types[0].shape[d + 2];
+    dims.push_back({bordersOf(windows[d], in, c.result.shape[d + 2]), windows[d], in.upper()});
+    pads |= windows[d].padBegin > 0 || windows[d].padEnd > 0;
+    known &= dims.back().borders.has_value();
   }
-  auto sum = c.append(
-      kConv, c.attrs,
-      {x.value, weightConstant(c.graph, shape, parts->weights), biasOf(c.graph, *parts, x.zero, dims)});
+  std::optional<ValueId> from = x.value;
+  if (!known && pads && x.zero != 0) {
+    // Which taps are outside is seen at run time only: there they read the zero point, like all others.
+    PadAttrs around{{0, 0}, {0, 0}, PadMode::Constant, double(x.zero)};
+    for (Ints *to : {&around.begin, &around.end}) {
+      Ints &amount = to == &around.begin ? a.padsBegin : a.padsEnd;
+      to->insert(to->end(), amount.begin(), amount.end());
+      amount.assign(amount.size(), 0);
+    }
+    from = c.append(kPad, around, {x.value});
+    if (!from) return std::nullopt;
+  }
+  if (!known)
+    for (ClassTaps &d : dims) d.borders.reset();
+  auto sum = c.append(kConv, a,
+                      {*from, weightConstant(c.graph, shape, inOrder(*parts, shape, 0)),
+                       biasOf(c.graph, *parts, x.zero, dims)});
   if (!sum) return std::nullopt;
   return IntegerValue{*sum, 1, parts->scale, {0}, parts->bound};
 }
 
+/// Which taps an output takes differs from one to the next, so it is codes less their zero point that are
+/// summed.
+std::optional<IntegerValue> integerConvTranspose(IntegerContext &c) {
+  const ConvTransposeAttrs &a = c.attrs.as<ConvTransposeAttrs>();
+  if (a.group != 1) return std::nullopt;
+  auto parts = integerParts(c, 1);
+  if (!parts) return std::nullopt;
+  std::optional<ValueId> x = c.codes[0]->value;
+  if (int32_t zero = c.codes[0]->zero) {
+    x = c.append(kCast, CastAttrs{DType::i32}, {*x});
+    if (x) x = c.append(row(Binary::Sub), {}, {*x, constantOf(c.graph, DType::i32, {}, std::vector{zero})});
+    if (!x) return std::nullopt;
+  }
+  const Ints &shape = c.weights[1]->shape;
+  auto sum = c.append(
+      kConvTranspose, a,
+      {*x, weightConstant(c.graph, shape, inOrder(*parts, shape, 1)), biasOf(c.graph, *parts, 0, {})});
+  if (!sum) return std::nullopt;
+  return IntegerValue{*sum, 1, parts->scale, {0}, parts->bound};
+}
+
+namespace {
+
+/// Codes by codes: with b' = b - 128, which i8 holds, and c = 128 - zb,
+///   sum (a - za)(b - zb)  =  sum a b'  +  c sum a  -  za sum b'  -  K za c.
+std::optional<IntegerValue> integerProduct(IntegerContext &c) {
+  const Codes &a = *c.codes[0], &b = *c.codes[1];
+  const Dim &depth = c.types[0].shape.back();
+  auto farthest = [](const Codes &x) { return std::max<int64_t>(x.zero, 255 - x.zero); };
+  if (!depth.isConstant() || depth.constant() > graph::kMaxAccumulator / (255 * 255)) return std::nullopt;
+  auto scalar = [&](DType type, auto value) { return constantOf(c.graph, type, {}, std::vector{value}); };
+  auto shifted = c.append(row(Binary::Add), {}, {b.value, scalar(DType::u8, uint8_t(128))});
+  if (shifted) shifted = c.append(kCast, CastAttrs{DType::i8}, {*shifted});
+  auto sum = shifted ? c.append(kMatmul, {}, {a.value, *shifted}) : std::nullopt;
+  /// sum += factor * the sums of `of` along its dimension `axis`
+  auto addSums = [&](ValueId of, int axis, int32_t factor) {
+    if (!sum || factor == 0) return;
+    auto sums = c.append(row(Reduce::Sum), ReduceAttrs{{axis}, true}, {of});
+    if (sums) sums = c.append(row(Binary::Mul), {}, {*sums, scalar(DType::i32, factor)});
+    sum = sums ? c.append(row(Binary::Add), {}, {*sum, *sums}) : std::nullopt;
+  };
+  int32_t shift = 128 - b.zero;
+  addSums(a.value, c.types[0].rank() - 1, shift);
+  addSums(shifted.value_or(b.value), c.types[1].rank() - 2, -a.zero);
+  if (!sum) return std::nullopt;
+  return IntegerValue{*sum,
+                      0,
+                      {a.scale * b.scale},
+                      {-depth.constant() * a.zero * shift},
+                      {depth.constant() * farthest(a) * farthest(b)}};
+}
+
+} // namespace
+
 std::optional<IntegerValue> integerMatmul(IntegerContext &c) {
+  if (c.codes.size() == 2 && c.codes[0] && c.codes[1]) return integerProduct(c);
   if (c.codes.size() < 2 || !c.weights[1] || c.weights[1]->shape.size() != 2) return std::nullopt;
   auto parts = integerParts(c, 1);
   if (!parts) return std::nullopt;
-  int64_t depth = parts->terms, columns = parts->channels;
-  std::vector<int32_t> weights(size_t(depth * columns));
-  std::vector<int64_t> addend(size_t(columns), 0);
-  for (int64_t n = 0; n < columns; ++n)
-    for (int64_t k = 0; k < depth; ++k) {
-      int32_t w = parts->weights[size_t(n * depth + k)];
-      weights[size_t(k * columns + n)] = w;
-      addend[size_t(n)] -= int64_t(c.codes[0]->zero) * w;
-    }
-  auto sum = c.append(kMatmul, {}, {c.codes[0]->value, weightConstant(c.graph, {depth, columns}, weights)});
+  std::vector<int64_t> addend(size_t(parts->channels), 0);
+  for (size_t i = 0; i < parts->weights.size(); ++i)
+    addend[i / size_t(parts->terms)] -= int64_t(c.codes[0]->zero) * parts->weights[i];
+  const Ints &shape = c.weights[1]->shape;
+  auto sum =
+      c.append(kMatmul, {}, {c.codes[0]->value, weightConstant(c.graph, shape, inOrder(*parts, shape, 1))});
   if (!sum) return std::nullopt;
   return IntegerValue{*sum, c.result.rank() - 1, parts->scale, addend, parts->bound};
 }
@@ -209,25 +284,54 @@ std::optional<IntegerValue> integerMean(IntegerContext &c, const Ints &axes, boo
   return IntegerValue{*sum, 0, {x.scale / double(count)}, {-count * x.zero}, {count * farthest}};
 }
 
-std::optional<IntegerValue> integerWindowMean(IntegerContext &c, const ConvAttrs &window,
-                                              const Ints &kernel) {
-  if (!c.codes[0] || !c.types[0].shape[1].isConstant()) return std::nullopt;
-  int64_t channels = c.types[0].shape[1].constant(), area = sizeOf(kernel);
-  ConvAttrs attrs = window;
-  attrs.group = channels;
+namespace {
+
+/// The sum over windows: a convolution of each channel by ones.
+std::optional<IntegerValue> integerWindowSum(IntegerContext &c, ConvAttrs window, const Ints &kernel) {
+  window.group = c.types[0].shape[1].constant();
   IntegerWeights ones{
-      {channels, 1}, std::vector<int32_t>(size_t(channels * area), 1), {1.0 / double(area)}, 0};
+      {window.group, 1}, std::vector<int32_t>(size_t(window.group * sizeOf(kernel)), 1), {1}, 0};
   ones.shape.insert(ones.shape.end(), kernel.begin(), kernel.end());
-  Attrs boxed = attrs;
+  Attrs boxed = window;
   IntegerContext conv{c.graph,
                       boxed,
                       c.loc,
                       {c.types[0], {}},
                       c.result,
                       {c.codes[0], std::nullopt},
+                      {std::nullopt, std::nullopt},
                       {std::nullopt, std::move(ones)},
                       {std::nullopt, std::nullopt}};
   return integerConv(conv);
+}
+
+} // namespace
+
+std::optional<IntegerValue> integerWindowMean(IntegerContext &c, const ConvAttrs &window, const Ints &kernel,
+                                              const std::vector<Ints> &counts) {
+  if (!c.codes[0] || !c.types[0].shape[1].isConstant()) return std::nullopt;
+  auto sum = integerWindowSum(c, window, kernel);
+  if (!sum) return std::nullopt;
+  // Where counts differ, sums are brought to a common one: their least common multiple.
+  for (size_t d = 0; d < counts.size(); ++d) {
+    int64_t common = 1;
+    for (int64_t n : counts[d])
+      if (n < 1 || (common = std::lcm(common, n)) > graph::kMaxAccumulator) return std::nullopt;
+    for (double &s : sum->scale) s /= double(common);
+    Ints shape(counts.size() - d, 1);
+    shape[0] = int64_t(counts[d].size());
+    std::vector<int32_t> factors;
+    for (int64_t n : counts[d]) factors.push_back(int32_t(common / n));
+    int64_t most = *std::ranges::max_element(factors);
+    if (most == 1) continue;
+    for (int64_t &b : sum->bound)
+      if ((b *= most) > graph::kMaxAccumulator) return std::nullopt;
+    auto scaled =
+        c.append(row(Binary::Mul), {}, {sum->value, constantOf(c.graph, DType::i32, shape, factors)});
+    if (!scaled) return std::nullopt;
+    sum->value = *scaled;
+  }
+  return sum;
 }
 
 } // namespace planish::ops

@@ -84,13 +84,36 @@ Compute computeAveragePool(const OpView &v) {
   });
 }
 
-/// Where every window counts its whole area, the mean is a sum with another scale.
+/// Elements of each position's window that count; one number where that is all of them, everywhere.
+/// Nothing where sizes that decide it are symbols.
+std::optional<Ints> countsOf(const PoolAttrs &a, const Window &w, const Dim &in, const Dim &out) {
+  bool pads = w.padBegin > 0 || w.padEnd > 0;
+  if (!a.ceilMode && (!pads || a.countPadding)) return Ints{w.kernel};
+  if (!in.isConstant() || !out.isConstant()) return std::nullopt;
+  Ints r;
+  for (int64_t o = 0; o < out.constant(); ++o)
+    r.push_back(constantOf(countOf(w, imm(o), imm(in.constant()), a.countPadding ? w.padBegin : 0,
+                                   a.countPadding ? w.padEnd : 0))
+                    .value_or(0));
+  return r;
+}
+
 std::optional<graph::IntegerValue> integerAveragePool(graph::IntegerContext &c) {
   const PoolAttrs &a = c.attrs.as<PoolAttrs>();
-  bool pads = std::ranges::any_of(a.padsBegin, [](int64_t p) { return p != 0; }) ||
-              std::ranges::any_of(a.padsEnd, [](int64_t p) { return p != 0; });
-  if (a.ceilMode || (pads && !a.countPadding)) return std::nullopt;
-  return integerWindowMean(c, {a.strides, a.dilations, a.padsBegin, a.padsEnd, 1}, a.window);
+  auto windows = windowsOf(a);
+  ConvAttrs window{a.strides, a.dilations, a.padsBegin, a.padsEnd, 1};
+  std::vector<Ints> counts;
+  for (size_t d = 0; d < windows.size(); ++d) {
+    const Dim &in = c.types[0].shape[d + 2], &out = c.result.shape[d + 2];
+    auto count = countsOf(a, windows[d], in, out);
+    if (!count) return std::nullopt;
+    counts.push_back(std::move(*count));
+    if (!a.ceilMode) continue;
+    // As much padding as the positions reach.
+    int64_t reached = (out.constant() - 1) * windows[d].stride + windows[d].reach() - windows[d].padBegin;
+    window.padsEnd[d] = std::max<int64_t>(reached - in.constant(), 0);
+  }
+  return integerWindowMean(c, window, a.window, counts);
 }
 
 const OpDef kMaxPool = {.name = "max_pool",

@@ -91,15 +91,23 @@ Compute computeRequantize(const OpView &v) {
 }
 
 Types inferLookup(InferContext &c) {
+  int64_t along = c.attrs().as<AxisAttrs>().axis;
   PLANISH_TRY(wantOperands(c, 2, 2));
   PLANISH_TRY(wantType(c, 0, bit(DType::u8)));
-  if (c.in(1).shape != Shape{Dim(256)})
-    return badInput("the table is " + textOf(c.in(1)) + ", expected 256 entries");
-  return oneOutput({c.in(1).dtype, c.in(0).shape, {}, {}});
+  const Shape &x = c.in(0).shape, &table = c.in(1).shape;
+  bool one = table == Shape{Dim(256)};
+  bool many = along >= 0 && along < int64_t(x.size()) && table == Shape{x[size_t(along)], Dim(256)};
+  if (!one && !many)
+    return badInput("the table is " + textOf(c.in(1)) + ", expected 256 entries, or as many for each index " +
+                    "along dimension " + std::to_string(along) + " of " + textOf(c.in(0)));
+  return oneOutput({c.in(1).dtype, x, {}, {}});
 }
 Compute computeLookup(const OpView &v) {
-  return mapped(v, "lookup",
-                [&](const Exprs &at) { return load(v.in[1], {cast(DType::i64, load(v.in[0], at))}); });
+  return mapped(v, "lookup", [&](const Exprs &at) {
+    Exprs entry{cast(DType::i64, load(v.in[0], at))};
+    if (v.inTypes[1].rank() > 1) entry.insert(entry.begin(), at[size_t(v.attrs.as<AxisAttrs>().axis)]);
+    return load(v.in[1], entry);
+  });
 }
 
 } // namespace
@@ -130,9 +138,12 @@ const OpDef kRequantize = {.name = "requantize",
                            .infer = inferRequantize,
                            .compute = computeRequantize};
 const OpDef kLookup = {.name = "lookup",
-                       .summary = "table[x]: any function of one u8 code",
+                       .summary =
+                           "table[x]: any function of one u8 code; a table for each index along an axis: "
+                           "table[i, x]",
                        .operands = "x, table",
                        .cls = OpClass::Elementwise,
+                       .prototype = AxisAttrs{},
                        .infer = inferLookup,
                        .compute = computeLookup};
 

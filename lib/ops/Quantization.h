@@ -26,11 +26,13 @@ ValueId weightConstant(graph::Graph &g, const std::vector<int64_t> &shape,
 
 /// The integer forms that rows name.
 std::optional<graph::IntegerValue> integerConv(graph::IntegerContext &c);
+std::optional<graph::IntegerValue> integerConvTranspose(graph::IntegerContext &c);
 std::optional<graph::IntegerValue> integerMatmul(graph::IntegerContext &c);
 /// The mean over dimensions of constant size.
 std::optional<graph::IntegerValue> integerMean(graph::IntegerContext &c, const Ints &axes, bool keepDims);
-/// The mean over windows that all count the same number of elements.
+/// The mean over windows; `counts` holds for each spatial dimension the elements that count: one number for
+/// all positions, or one per position.
 std::optional<graph::IntegerValue> integerWindowMean(graph::IntegerContext &c, const ConvAttrs &window,
-                                                     const Ints &kernel);
+                                                     const Ints &kernel, const std::vector<Ints> &counts);
 
 } // namespace planish::ops

@@ -151,6 +151,32 @@ template <const QLinearRow &R> std::vector<ValueId> importQLinear(Importer &i) {
   return one(i.error() ? y : quantized(i, y, i.in(result), resultZero(i, result + 1), 0));
 }
 
+/// The node of its own attributes as Gemm; b's vectors lie along its columns. Without a scale of the result
+/// that is real numbers.
+std::vector<ValueId> importQGemm(Importer &i) {
+  ValueId a = i.in(0), b = i.in(3);
+  if (i.error()) return one(a);
+  std::vector<ValueId> operands{dequantized(i, a, i.in(1), optional(i, 2), 0),
+                                dequantized(i, b, i.in(4), optional(i, 5), i.intAttr("transB", 0) ? 0 : 1)};
+  if (i.has(6)) {
+    ValueId scale = apply(i, Binary::Mul, i.in(1), aligned(i, i.in(4), i.in(6), -1));
+    if (double alpha = i.floatAttr("alpha", 1); alpha != 1) scale = apply(i, Binary::Mul, scale, alpha);
+    operands.push_back(i.append(kDequantize, {}, {i.in(6), scale}));
+  }
+  ValueId y = i.error() ? a : importedAs(i, "Gemm", operands)[0];
+  return one(i.error() || !i.has(7) ? y : quantized(i, y, i.in(7), resultZero(i, 8), 0));
+}
+
+/// condition, two triples, then the scale and zero point of the result.
+std::vector<ValueId> importQLinearWhere(Importer &i) {
+  ValueId chosen = i.in(0), x = i.in(1), y = i.in(4);
+  if (i.error()) return one(x);
+  std::vector<ValueId> operands{chosen, dequantized(i, x, i.in(2), optional(i, 3), 0),
+                                dequantized(i, y, i.in(5), optional(i, 6), 0)};
+  ValueId r = i.error() ? x : importedAs(i, "Where", operands)[0];
+  return one(i.error() ? r : quantized(i, r, i.in(7), resultZero(i, 8), 0));
+}
+
 /// The result's scale and zero come first, then a triple for each part.
 std::vector<ValueId> importQLinearConcat(Importer &i) {
   std::vector<ValueId> parts;
@@ -186,7 +212,9 @@ Family quantizationFamily() {
            {"QLinearSigmoid", 1, importQLinear<kSigmoidRow>, kMicrosoft},
            {"QLinearLeakyRelu", 1, importQLinear<kLeakyReluRow>, kMicrosoft},
            {"QLinearSoftmax", 1, importQLinear<kSoftmaxRow>, kMicrosoft},
-           {"QLinearConcat", 1, importQLinearConcat, kMicrosoft}}};
+           {"QLinearConcat", 1, importQLinearConcat, kMicrosoft},
+           {"QLinearWhere", 1, importQLinearWhere, kMicrosoft},
+           {"QGemm", 1, importQGemm, kMicrosoft}}};
 }
 
 } // namespace planish::ops

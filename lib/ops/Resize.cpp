@@ -1,6 +1,7 @@
 // Resampling along axes. Coordinates are computed in f32, in the order of operations of ONNX Runtime,
-// so that nearest neighbours and weights agree with it.
-#include "Rows.h"
+// so that nearest neighbours and weights agree with it. Codes are mixed linearly with integer weights, which
+// add up to a power of two.
+#include "Quantization.h"
 
 #include <algorithm>
 #include <array>
@@ -65,7 +66,10 @@ int64_t reachOf(const ResizeAttrs &a, double scale) {
 Types inferResize(InferContext &c) {
   const ResizeAttrs &a = c.attrs().as<ResizeAttrs>();
   PLANISH_TRY(wantOperands(c, 1, 1));
-  if (a.mode != ResizeMode::Nearest) PLANISH_TRY(wantType(c, 0, kFloats));
+  constexpr DTypes integers = bit(DType::u8) | bit(DType::i8) | bit(DType::i32);
+  bool mixes = a.mode == ResizeMode::Linear && !a.antialias;
+  if (a.mode != ResizeMode::Nearest) PLANISH_TRY(wantType(c, 0, mixes ? kFloats | integers : kFloats));
+  bool weighs = mixes && !isFloat(c.in(0).dtype);
   const Shape &in = c.in(0).shape;
   if (a.sizes.size() != in.size() || a.scales.size() != in.size() ||
       (a.coordinates == Coordinates::TfCropAndResize && a.roi.size() != 2 * in.size()))
@@ -81,7 +85,7 @@ Types inferResize(InferContext &c) {
       return unsupported("antialias along axis " + std::to_string(d) + " of " + textOf(c.in(0)) +
                          " needs a constant scale of at least 1/" + std::to_string(kMaxReach / 2));
   }
-  return oneOutput({c.in(0).dtype, a.sizes, {}, {}});
+  return oneOutput({weighs ? DType::i32 : c.in(0).dtype, a.sizes, {}, {}});
 }
 
 Expr f(double v) { return loop::fimm(v); }
@@ -234,9 +238,26 @@ Taps tapsOf(const Axis &x, const Expr &o) {
   return {};
 }
 
+/// Weights of codes are multiples of 2^-n with as many bits for each axis that is mixed, so that the sum of
+/// codes fits 32 bits.
+constexpr int kWeightBits = 22, kMostWeightBits = 11;
+int weightBits(int mixedAxes) { return std::min(kMostWeightBits, kWeightBits / std::max(mixedAxes, 1)); }
+int mixedAxes(const ResizeAttrs &a, const Shape &in, const Shape &out) {
+  int n = 0;
+  for (size_t d = 0; d < in.size(); ++d) n += !Axis{a, d, in[d], out[d]}.unchanged();
+  return n;
+}
+/// Two weights as integers that add up to 2^bits.
+void asIntegers(Taps &taps, int bits) {
+  if (taps.weights.empty()) return;
+  Expr second = loop::call(Intrinsic::Round, {taps.weights[1] * f(double(1 << bits))});
+  taps.weights[1] = cast(DType::i32, second);
+  taps.weights[0] = imm(1 << bits, {DType::i32}) - taps.weights[1];
+}
+
 /// The weighted sum over all taps of dimensions `d` and later.
 Expr mixed(const OpView &v, const std::vector<Taps> &taps, Exprs &at, size_t d) {
-  if (d == taps.size()) return load(v.in[0], at);
+  if (d == taps.size()) return cast(v.outType.dtype, load(v.in[0], at));
   Expr sum;
   for (size_t k = 0; k < taps[d].indices.size(); ++k) {
     at[d] = taps[d].indices[k];
@@ -249,12 +270,15 @@ Expr mixed(const OpView &v, const std::vector<Taps> &taps, Exprs &at, size_t d) 
 
 Compute computeResize(const OpView &v) {
   const ResizeAttrs &a = v.attrs.as<ResizeAttrs>();
+  bool weighs = a.mode == ResizeMode::Linear && !isFloat(v.outType.dtype);
+  int bits = weightBits(mixedAxes(a, v.inTypes[0].shape, v.outType.shape));
   return mapped(v, "resize", [&](const Exprs &at) {
     std::vector<Taps> taps;
     Expr inside;
     for (size_t d = 0; d < at.size(); ++d) {
       Axis x{a, d, v.inTypes[0].shape[d], v.outType.shape[d]};
       taps.push_back(tapsOf(x, at[d]));
+      if (weighs) asIntegers(taps.back(), bits);
       if (a.coordinates != Coordinates::TfCropAndResize) continue;
       Expr place = source(x, at[d]);
       Expr here = conjunction(lessEqual(f(0), place), lessEqual(place, asFloat(extentOf(x.in) - 1)));
@@ -266,14 +290,52 @@ Compute computeResize(const OpView &v) {
   });
 }
 
+extern const OpDef kResize;
+/// Whether integers can be mixed: linearly, at places that no target computes by rounding a product and a sum
+/// at once.
+bool mixesIntegers(const ResizeAttrs &a) {
+  bool corners = a.coordinates == Coordinates::AlignCorners &&
+                 std::ranges::all_of(a.scales, [](double s) { return s == 0 || s == 1; });
+  return a.mode == ResizeMode::Linear && !a.antialias &&
+         (corners || a.coordinates == Coordinates::HalfPixel ||
+          a.coordinates == Coordinates::PytorchHalfPixel || a.coordinates == Coordinates::Asymmetric);
+}
+/// What the weights of all elements add up to.
+int64_t unitOf(const ResizeAttrs &a, const Shape &in, const Shape &out) {
+  int mixed = mixedAxes(a, in, out);
+  return int64_t(1) << (mixed * weightBits(mixed));
+}
+
+extern const OpDef kResize;
+std::optional<graph::IntegerValue> integerResize(graph::IntegerContext &c) {
+  const ResizeAttrs &a = c.attrs.as<ResizeAttrs>();
+  if (!mixesIntegers(a)) return std::nullopt;
+  graph::IntegerValue v;
+  if (const auto &x = c.codes[0])
+    v = {x->value, 0, {x->scale}, {-x->zero}, {std::max(x->zero, 255 - x->zero)}};
+  else v = *c.sums[0];
+  int64_t unit = unitOf(a, c.types[0].shape, c.result.shape);
+  for (int64_t &b : v.bound)
+    if ((b *= unit) > graph::kMaxAccumulator) return std::nullopt;
+  for (int64_t &add : v.addend) add *= unit;
+  for (double &s : v.scale) s /= double(unit);
+  bool varies = v.scale.size() > 1 || v.addend.size() > 1 || v.bound.size() > 1;
+  if (varies && c.types[0].shape[size_t(v.axis)] != c.result.shape[size_t(v.axis)]) return std::nullopt;
+  auto mixed = c.append(kResize, a, {v.value});
+  if (!mixed) return std::nullopt;
+  v.value = *mixed;
+  return v;
+}
+
 const OpDef kResize = {.name = "resize",
-                       .summary =
-                           "resampling along axes: nearest, linear or cubic, in ONNX's coordinate modes",
+                       .summary = "resampling along axes: nearest, linear or cubic, in ONNX's coordinate "
+                                  "modes; linear of codes in i32, in units of its weights",
                        .operands = "x",
                        .cls = OpClass::Injective,
                        .prototype = ResizeAttrs{},
                        .infer = inferResize,
-                       .compute = computeResize};
+                       .compute = computeResize,
+                       .integer = integerResize};
 
 // ---- import --------------------------------------------------------------------------------------
 
@@ -377,8 +439,12 @@ std::vector<ValueId> resized(Importer &i, ValueId x, const ResizeAttrs &a) {
   if (a.mode == ResizeMode::Nearest) return one(i.append(kResize, a, {x}));
   DType type = i.type(x).dtype;
   if (isFloat(type)) return one(interpolated(i, x, a));
-  // Between integers lie none: they are interpolated as floats and cut off, as the ONNX reference does.
-  return one(convertedTo(i, interpolated(i, convertedTo(i, x, DType::f32), a), type));
+  // Between integers lie none: what is mixed is cut off, as the ONNX reference does.
+  bool codes = type == DType::u8 || type == DType::i8;
+  if (!codes || !mixesIntegers(a) || mixedAxes(a, i.type(x).shape, a.sizes) > 2)
+    return one(convertedTo(i, interpolated(i, convertedTo(i, x, DType::f32), a), type));
+  double unit = double(unitOf(a, i.type(x).shape, a.sizes));
+  return one(convertedTo(i, apply(i, Binary::Div, interpolated(i, x, a), unit), type));
 }
 Ints allAxes(size_t rank) {
   Ints r;

@@ -116,10 +116,6 @@ struct SliceAttrs {
   Shape size;
   void visit(FieldVisitor &v) { v.field("begin", begin), v.field("steps", steps), v.field("size", size); }
 };
-struct AxisAttrs {
-  int64_t axis = 0;
-  void visit(FieldVisitor &v) { v.field("axis", axis); }
-};
 /// The sizes of dimensions [begin, end) of a tensor.
 struct SizesAttrs {
   int64_t begin = 0, end = 0;
@@ -154,7 +150,15 @@ struct ConvAttrs {
     v.field("pads_end", padsEnd), v.field("group", group);
   }
 };
-extern const OpDef kConv, kMatmul;
+struct ConvTransposeAttrs {
+  Ints strides, dilations, padsBegin, padsEnd, outputPadding;
+  int64_t group = 1;
+  void visit(FieldVisitor &v) {
+    v.field("strides", strides), v.field("dilations", dilations), v.field("pads_begin", padsBegin);
+    v.field("pads_end", padsEnd), v.field("output_padding", outputPadding), v.field("group", group);
+  }
+};
+extern const OpDef kConv, kConvTranspose, kMatmul;
 
 enum class Reduce : uint8_t { Sum, Mean, Max, Min, Prod, kCount };
 struct ReduceAttrs {

@@ -1,7 +1,5 @@
 #include "IntegerOperands.h"
 
-#include "planish/graph/Evaluate.h"
-
 #include <algorithm>
 #include <cmath>
 
@@ -47,12 +45,6 @@ Tensor tensorOf(const graph::Value &constant) {
   return {constant.type.dtype, *constantShape(constant.type.shape), constant.data};
 }
 
-/// The only number of a constant operand.
-std::optional<double> soleNumber(const Graph &g, ValueId v) {
-  if (!g[v].isConstant() || graph::elementCount(g.type(v).shape) != 1) return std::nullopt;
-  return numbersOf(tensorOf(g[v]))[0];
-}
-
 /// A node on given tensors; nothing where that fails.
 std::optional<Tensor> applied(const Node &node, const std::vector<Tensor> &operands) {
   Graph alone;
@@ -67,18 +59,30 @@ std::optional<Tensor> applied(const Node &node, const std::vector<Tensor> &opera
   return results->front();
 }
 
-/// A constant of codes behind dequantization: its own bytes, or those that quantizing a constant gives.
-std::optional<Tensor> constantCodes(const Graph &g, ValueId v) {
+/// Nodes between constants and a parameter or constant codes: a product of scales, Cast, Quantize.
+constexpr int kMaxSteps = 8;
+
+/// Follows at most so many nodes.
+std::optional<Tensor> constantWithin(const Graph &g, ValueId v, int steps) {
   if (g[v].isConstant()) return tensorOf(g[v]);
-  if (!g[v].def) return std::nullopt;
+  if (!g[v].def || steps == 0) return std::nullopt;
   const Node &node = g[*g[v].def];
-  if (node.op->coding != Coding::Encodes) return std::nullopt;
+  if (!node.regions.empty() || node.outputs.size() != 1) return std::nullopt;
   std::vector<Tensor> operands;
   for (ValueId input : node.inputs) {
-    if (!g[input].isConstant()) return std::nullopt;
-    operands.push_back(tensorOf(g[input]));
+    auto t = input == kAbsent ? std::nullopt : constantWithin(g, input, steps - 1);
+    if (!t) return std::nullopt;
+    operands.push_back(std::move(*t));
   }
   return applied(node, operands);
+}
+
+/// The only number of a constant operand.
+std::optional<double> soleNumber(const Graph &g, ValueId v) {
+  if (graph::elementCount(g.type(v).shape) != 1) return std::nullopt;
+  auto t = constantValue(g, v);
+  if (!t) return std::nullopt;
+  return numbersOf(*t)[0];
 }
 
 /// A number per element of a broadcast parameter.
@@ -107,20 +111,20 @@ template <class F> void forElements(const std::vector<int64_t> &shape, int axis,
 }
 
 std::optional<graph::IntegerWeights> decoded(const Graph &g, const Node &node) {
-  auto codes = constantCodes(g, node.inputs[0]);
-  if (!codes || !g[node.inputs[1]].isConstant()) return std::nullopt;
+  auto codes = constantValue(g, node.inputs[0]), scales = constantValue(g, node.inputs[1]);
+  if (!codes || !scales) return std::nullopt;
   graph::IntegerWeights w;
   w.shape = codes->shape;
   for (double v : numbersOf(*codes)) w.values.push_back(int32_t(v));
   if (node.inputs.size() > 2 && node.inputs[2] != kAbsent) {
-    if (!g[node.inputs[2]].isConstant()) return std::nullopt;
-    auto zero = along(tensorOf(g[node.inputs[2]]), w.shape);
+    auto zeros = constantValue(g, node.inputs[2]);
+    auto zero = zeros ? along(*zeros, w.shape) : std::nullopt;
     if (!zero || zero->values.empty()) return std::nullopt;
     forElements(w.shape, zero->axis, [&](size_t i, size_t at) {
       w.values[i] -= int32_t(zero->values[zero->values.size() == 1 ? 0 : at]);
     });
   }
-  auto scale = along(tensorOf(g[node.inputs[1]]), w.shape);
+  auto scale = along(*scales, w.shape);
   if (!scale || scale->values.empty()) return std::nullopt;
   w.scale = scale->values;
   w.axis = scale->axis;
@@ -164,14 +168,14 @@ std::optional<int> movedAxis(const Graph &g, const Node &node, int axis) {
 }
 
 /// The elements of a movement's result, from those of its operand.
-std::optional<std::vector<int32_t>> movedValues(const Graph &g, const Node &node,
-                                                const std::vector<int32_t> &values) {
+template <class T>
+std::optional<std::vector<T>> movedValues(const Graph &g, const Node &node, const std::vector<T> &values) {
   auto view = viewThrough(g, node, graph::denseView(g.type(node.inputs[0])));
   auto shape = constantShape(g.type(node.outputs[0]).shape);
   if (!view || !shape) return std::nullopt;
   int64_t count = *graph::elementCount(g.type(node.outputs[0]).shape), at = view->offset;
   std::vector<int64_t> index(shape->size(), 0);
-  std::vector<int32_t> r;
+  std::vector<T> r;
   r.reserve(size_t(count));
   for (int64_t i = 0; i < count; ++i) {
     r.push_back(values.at(size_t(at)));
@@ -185,6 +189,30 @@ std::optional<std::vector<int32_t>> movedValues(const Graph &g, const Node &node
   return r;
 }
 
+/// One number per index of some dimension, where a tensor is that broadcast.
+std::optional<Along> alongOneDimension(const std::vector<double> &values, const std::vector<int64_t> &shape) {
+  for (size_t d = 0; d < shape.size(); ++d) {
+    Along r{std::vector<double>(size_t(shape[d]), NAN), int(d)};
+    bool fits = true;
+    forElements(shape, r.axis, [&](size_t i, size_t at) {
+      if (std::isnan(r.values[at])) r.values[at] = values[i];
+      fits &= r.values[at] == values[i];
+    });
+    if (fits) return r;
+  }
+  return std::nullopt;
+}
+
+/// The scales of a movement's result, from those along one dimension of its operand.
+std::optional<Along> movedScales(const Graph &g, const Node &node, const graph::IntegerWeights &w) {
+  if (auto axis = movedAxis(g, node, w.axis)) return Along{w.scale, *axis};
+  std::vector<double> ofEach(w.values.size());
+  forElements(w.shape, w.axis, [&](size_t i, size_t at) { ofEach[i] = w.scale[at]; });
+  auto moved = movedValues(g, node, ofEach);
+  if (!moved) return std::nullopt;
+  return alongOneDimension(*moved, *constantShape(g.type(node.outputs[0]).shape));
+}
+
 bool picks(const Meaning &m, const loop::Expr &e, std::vector<bool> &from, bool selected = false) {
   if (auto *s = loop::as<loop::Select>(e)) return picks(m, s->a, from, true) && picks(m, s->b, from, true);
   int operand = operandRead(m, e, selected);
@@ -193,6 +221,8 @@ bool picks(const Meaning &m, const loop::Expr &e, std::vector<bool> &from, bool 
 }
 
 } // namespace
+
+std::optional<Tensor> constantValue(const Graph &g, ValueId v) { return constantWithin(g, v, kMaxSteps); }
 
 std::optional<Parameters> parametersOf(const Graph &g, const Node &node) {
   auto scale = soleNumber(g, node.inputs[1]);
@@ -248,9 +278,9 @@ std::optional<graph::IntegerWeights> weightsOf(const Graph &g, ValueId value) {
   auto w = weightsOf(g, node.inputs[0]);
   if (!w) return std::nullopt;
   if (w->scale.size() > 1) {
-    auto axis = movedAxis(g, node, w->axis);
-    if (!axis) return std::nullopt;
-    w->axis = *axis;
+    auto scales = movedScales(g, node, *w);
+    if (!scales) return std::nullopt;
+    w->scale = std::move(scales->values), w->axis = scales->axis;
   }
   auto moved = movedValues(g, node, w->values);
   if (!moved) return std::nullopt;
@@ -264,7 +294,11 @@ std::optional<Reals> realsOf(const Graph &g, ValueId value) {
   if (g[value].isConstant() && g.type(value).dtype == DType::f32)
     return Reals{*constantShape(g.type(value).shape), numbersOf(tensorOf(g[value]))};
   auto w = weightsOf(g, value);
-  if (!w) return std::nullopt;
+  if (!w) {
+    auto t = constantValue(g, value);
+    if (!t || t->dtype != DType::f32) return std::nullopt;
+    return Reals{t->shape, numbersOf(*t)};
+  }
   Reals r{w->shape, std::vector<double>(w->values.size())};
   forElements(w->shape, w->axis, [&](size_t i, size_t at) {
     r.values[i] = w->values[i] * w->scale[w->scale.size() == 1 ? 0 : at];

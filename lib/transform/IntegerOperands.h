@@ -3,6 +3,7 @@
 #pragma once
 
 #include "Questions.h"
+#include "planish/graph/Evaluate.h"
 #include "planish/graph/Integer.h"
 
 namespace planish::transform {
@@ -27,6 +28,9 @@ struct Limits {
   double least, most;
 };
 std::optional<Limits> limitsOf(const Graph &g, const Node &node);
+
+/// A value that follows from constants alone in a few steps: a product of scales, a decoded slope.
+std::optional<graph::Tensor> constantValue(const Graph &g, ValueId v);
 
 /// A constant that is codes times scales, perhaps moved since.
 std::optional<graph::IntegerWeights> weightsOf(const Graph &g, ValueId value);

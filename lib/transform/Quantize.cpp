@@ -23,14 +23,17 @@ using graph::IntegerValue;
 using graph::Loc;
 using ops::Arithmetic;
 
-/// The multipliers of a sum of scaled codes have so many bits: the sum of two is exact in a float.
-constexpr int kMultiplierBits = 15;
-/// An operand whose scale is so many times the result's loses too much to multipliers of that size.
-constexpr double kMostRatio = 8;
+/// Steps of the coarser operand of a sum of codes are 2^22 units: 255 of those of both fit 32 bits, and the
+/// multiplier of the other operand is off by half a unit at most, all 255 steps by 2^-15 of a step.
+constexpr int kUnitBits = 22;
+/// Where an operand's scale is so many times the result's, that adds up to more than a hundredth of a step.
+constexpr double kMostRatio = 256;
 /// |sum * scale| of a requantization stays below this (kRounder leaves 22 bits).
 constexpr double kMostRequantized = 4194304.0 - 1;
 /// Nodes from a code to the function of it that a table holds: far above any activation.
 constexpr size_t kMaxFunction = 64;
+/// Tables of one function whose constants differ by channel.
+constexpr int64_t kMostTables = 4096;
 
 class Quantizer {
 public:
@@ -47,7 +50,7 @@ private:
     noteOrigin(node);
     if (node.op->coding == Coding::Decodes && decode(node)) return {};
     if (node.op->coding == Coding::Encodes && encode(node)) return {};
-    if (node.op->coding == Coding::None && (pick(node) || sum(node) || addConstant(node))) return {};
+    if (node.op->coding == Coding::None && (pick(node) || integerForm(node) || addConstant(node))) return {};
     return r.copy(id);
   }
 
@@ -117,29 +120,54 @@ private:
   }
   const Node *definition(ValueId v) const { return old[v].def ? &old[*old[v].def] : nullptr; }
 
-  /// Which code each value is a function of, if of one.
+  /// What a value is a function of: one code and, where `axis` is not negative, its place along that axis.
+  struct Origin {
+    ValueId code;
+    int axis = -1;
+  };
+  /// The axis of `shape` along which a constant that broadcasts to it varies: -1 for none, nothing where
+  /// there are several.
+  static std::optional<int> varyingAxis(const Shape &constant, const Shape &shape) {
+    std::optional<int> r = -1;
+    for (size_t d = 0; d < constant.size(); ++d) {
+      if (constant[d] == Dim(1)) continue;
+      if (r != -1) return std::nullopt;
+      r = int(shape.size() - constant.size() + d);
+    }
+    return r;
+  }
+  /// Notes which code each value is a function of, if of one.
   void noteOrigin(const Node &node) {
     ValueId result = node.outputs[0];
     if (node.op->cls != graph::OpClass::Elementwise || !node.op->compute) return;
-    std::optional<ValueId> origin;
+    const Shape &shape = old.type(result).shape;
+    std::optional<Origin> origin;
+    int axis = -1;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       ValueId v = node.inputs[i];
       if (v == kAbsent) continue;
-      if (old[v].isConstant()) {
-        if (graph::elementCount(old.type(v).shape) != 1) return;
-        continue;
+      auto varies = std::optional(-1);
+      if (constantValue(old, v)) {
+        varies =
+            old.type(v).rank() > int(shape.size()) ? std::nullopt : varyingAxis(old.type(v).shape, shape);
+      } else {
+        auto found = origins.find(v);
+        DType type = old.type(v).dtype;
+        bool isByte = type == DType::u8 || type == DType::i8;
+        bool isCode = codes.contains(v) || (node.op->coding == Coding::Decodes && i == 0 && isByte);
+        if (found == origins.end() && !isCode) return;
+        Origin from = found == origins.end() ? Origin{v} : found->second;
+        if ((origin && origin->code != from.code) || old.type(v).shape != shape) return;
+        origin = from;
+        varies = from.axis;
       }
-      auto found = origins.find(v);
-      DType type = old.type(v).dtype;
-      bool isByte = type == DType::u8 || type == DType::i8;
-      bool isCode = codes.contains(v) || (node.op->coding == Coding::Decodes && i == 0 && isByte);
-      if (found == origins.end() && !isCode) return;
-      ValueId from = found == origins.end() ? v : found->second;
-      if ((origin && *origin != from) || old.type(v).shape != old.type(result).shape) return;
-      origin = from;
+      if (!varies || (*varies >= 0 && axis >= 0 && *varies != axis)) return;
+      axis = std::max(axis, *varies);
     }
-    if (origin) origins[result] = *origin;
+    if (!origin || (axis >= 0 && !fewTables(shape[size_t(axis)]))) return;
+    origins[result] = {origin->code, axis};
   }
+  static bool fewTables(const Dim &count) { return count.isConstant() && count.constant() <= kMostTables; }
 
   // ---- visiting ----------------------------------------------------------------------------------
 
@@ -203,23 +231,31 @@ private:
     return true;
   }
 
-  /// A contraction of codes with constant codes, whatever reads its result.
-  bool sum(const Node &node) {
-    if (node.op->cls != graph::OpClass::Contraction) return false;
+  /// What the operator's row makes of codes, whatever reads its result: an exact sum, or codes.
+  bool integerForm(const Node &node) {
     auto v = integer(node);
     if (!v) return false;
-    sums[node.outputs[0]] = *v;
-    r.replace(node.outputs[0], realOf(*v, node.loc));
+    ValueId y = node.outputs[0];
+    if (r.graph().type(v->value).dtype == DType::u8) {
+      codes[y] = {v->value, v->scale[0], int32_t(-v->addend[0])};
+      r.replace(y, realOf(codes[y], node.loc));
+      return true;
+    }
+    sums[y] = *v;
+    r.replace(y, realOf(*v, node.loc));
     return true;
   }
 
   std::optional<IntegerValue> integer(const Node &node) {
-    if (!node.op->integer || node.inputs.empty() || !codesOf(node.inputs[0])) return std::nullopt;
-    IntegerContext c{r.graph(), node.attrs, node.loc, {}, old.type(node.outputs[0]), {}, {}, {}};
+    if (!node.op->integer || node.inputs.empty()) return std::nullopt;
+    IntegerContext c{r.graph(), node.attrs, node.loc, {}, old.type(node.outputs[0]), {}, {}, {}, {}};
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       ValueId v = node.inputs[i];
       c.types.push_back(v == kAbsent ? TensorType{} : old.type(v));
       c.codes.push_back(v == kAbsent ? std::nullopt : codesOf(v));
+      auto found = sums.find(v);
+      c.sums.push_back(found == sums.end() ? std::nullopt : std::optional(found->second));
+      if (i == 0 && !c.codes[0] && !c.sums[0]) return std::nullopt;
       c.weights.push_back(i == 1 ? weightsOf(old, v) : std::nullopt);
       auto reals = i == 2 ? realsOf(old, v) : std::nullopt;
       c.reals.push_back(reals ? std::optional(std::move(reals->values)) : std::nullopt);
@@ -287,13 +323,11 @@ private:
     if (c && c->scale == p.scale && c->zero == p.zero && !limited) return c->value;
     // Codes that are themselves a table's, and what is no code yet: one table from where the chain begins.
     auto origin = origins.find(x);
-    if (origin != origins.end() && !(c && isCodeItself(origin->second, c->value)))
+    if (origin != origins.end() && !(c && isCodeItself(origin->second.code, c->value)))
       if (auto made = table(x, origin->second, p, range, loc)) return made;
     if (c) return requantized(integerOf(*c, loc), p, range, loc);
     if (!node) return std::nullopt;
     if (auto v = combination(*node, p)) return requantized(*v, p, range, loc);
-    if (node->op->cls != graph::OpClass::Contraction)
-      if (auto v = integer(*node)) return requantized(*v, p, range, loc);
     if (!limited) return pickedFrom(*node, p, loc);
     return std::nullopt;
   }
@@ -317,7 +351,7 @@ private:
     return {converted(DType::i32, c.value, loc), 0, {c.scale}, {-c.zero}, {bound}};
   }
 
-  /// a + b and a - b with multipliers of a common exponent, a * b as it is.
+  /// a + b and a - b in units of the coarser operand's scale, a * b as it is.
   std::optional<IntegerValue> combination(const Node &node, const Parameters &p) {
     auto pair = pairOf(old, node);
     if (!pair) return std::nullopt;
@@ -330,20 +364,17 @@ private:
           made(Arithmetic::Mul, u, v, node.loc), 0, {a->scale * b->scale}, {0}, {x.bound[0] * y.bound[0]}};
     }
     if (pair->op != loop::BinaryOp::Add && pair->op != loop::BinaryOp::Sub) return std::nullopt;
-    double ratioA = a->scale / p.scale, ratioB = b->scale / p.scale, most = std::max(ratioA, ratioB);
-    if (most > kMostRatio) return std::nullopt;
-    int exponent = kMultiplierBits - 1 - std::ilogb(most);
-    auto multiplier = [&](double ratio) {
-      return std::min<int64_t>(std::llrint(std::ldexp(ratio, exponent)), (1 << kMultiplierBits) - 1);
-    };
-    int64_t ma = multiplier(ratioA), mb = multiplier(ratioB);
+    double coarse = std::max(a->scale, b->scale);
+    if (coarse / p.scale > kMostRatio) return std::nullopt;
+    auto multiplier = [&](double scale) { return std::llrint(std::ldexp(scale / coarse, kUnitBits)); };
+    int64_t ma = multiplier(a->scale), mb = multiplier(b->scale);
     if (pair->op == loop::BinaryOp::Sub) mb = -mb;
     auto scaled = [&](const IntegerValue &v, int64_t m) {
       return made(Arithmetic::Mul, v.value, scalar(DType::i32, int32_t(m)), node.loc);
     };
     return IntegerValue{made(Arithmetic::Add, scaled(x, ma), scaled(y, mb), node.loc),
                         0,
-                        {std::ldexp(p.scale, -exponent)},
+                        {std::ldexp(coarse, -kUnitBits)},
                         {x.addend[0] * ma + y.addend[0] * mb},
                         {x.bound[0] * ma + y.bound[0] * std::abs(mb)}};
   }
@@ -390,11 +421,12 @@ private:
     return g.addConstant(old.type(v).dtype, {256}, bytes);
   }
 
-  /// The codes of `x`, a function of the code `from`, for every value of that.
-  std::optional<ValueId> table(ValueId x, ValueId from, const Parameters &p, const Range &range,
+  /// The codes of `x`, a function of the code `from`, for every value of that: [256], or as many for each
+  /// index along the origin's axis.
+  std::optional<ValueId> table(ValueId x, const Origin &from, const Parameters &p, const Range &range,
                                const Loc &loc) {
     Graph g;
-    std::map<ValueId, ValueId> copies{{from, allCodes(g, from)}};
+    std::map<ValueId, ValueId> copies{{from.code, allCodes(g, from.code)}};
     auto value = copied(g, x, copies);
     if (!value) return std::nullopt;
     ValueId scale = g.addConstant(DType::f32, {}, std::vector<float>{float(p.scale)});
@@ -403,18 +435,26 @@ private:
     if (!encoder) return std::nullopt;
     g.setOutputs(*encoder);
     auto result = graph::evaluate(g, {});
-    if (!result || result->front().data->size() != 256) return std::nullopt;
-    std::vector<uint8_t> entries(256);
-    std::memcpy(entries.data(), result->front().data->data(), 256);
+    if (!result) return std::nullopt;
+    const graph::Tensor &every = result->front();
+    std::vector<uint8_t> entries(every.data->size());
+    std::memcpy(entries.data(), every.data->data(), entries.size());
     for (uint8_t &e : entries) e = uint8_t(std::clamp<int32_t>(e, range.least, range.most));
-    ValueId u8 = codes.contains(from) ? codes.at(from).value : bytesOf(from);
-    return made(ops::kLookup, {}, {u8, r.graph().addConstant(DType::u8, {256}, entries)}, loc);
+    ValueId u8 = codes.contains(from.code) ? codes.at(from.code).value : bytesOf(from.code);
+    ValueId entriesOf = r.graph().addConstant(DType::u8, every.shape, entries);
+    return made(ops::kLookup, ops::AxisAttrs{std::max(from.axis, 0)}, {u8, entriesOf}, loc);
   }
 
-  /// The nodes from what is copied already up to a value, over 256 elements.
+  /// The nodes from what is copied already up to a value, over 256 elements in a row; constants that vary
+  /// stand in a column.
   std::optional<ValueId> copied(Graph &g, ValueId v, std::map<ValueId, ValueId> &copies) {
     if (auto found = copies.find(v); found != copies.end()) return found->second;
-    if (old[v].isConstant()) return copies[v] = g.addConstant(old.type(v), old[v].data);
+    if (auto constant = constantValue(old, v)) {
+      int64_t count = 1;
+      for (int64_t d : constant->shape) count *= d;
+      Shape shape = count == 1 ? Shape{} : Shape{Dim(count), Dim(1)};
+      return copies[v] = g.addConstant({constant->dtype, shape, {}, {}}, constant->data);
+    }
     const Node *node = definition(v);
     if (!node || copies.size() > kMaxFunction) return std::nullopt;
     std::vector<ValueId> operands;
@@ -433,7 +473,7 @@ private:
   std::map<ValueId, ValueId> bytes; // old values of 8 bits, as u8 of the new graph
   std::map<ValueId, Codes> codes; // old real values that are codes
   std::map<ValueId, IntegerValue> sums; // old real values that are exact sums
-  std::map<ValueId, ValueId> origins; // old values that are functions of one old code
+  std::map<ValueId, Origin> origins; // old values that are functions of one old code
 };
 
 /// Whether a node, or one in its regions, makes or reads codes; `real` gathers who computes otherwise.

@@ -160,3 +160,26 @@ def quantized_net(seed=21, shape=(1, 3, 19, 17)):
     scores = q.node("Gemm", [flat, q.weights("fc", 7, 35), q.bias("fc_b", 7)], "logits", transB=1)
     q.node("Identity", [q.pair(scores, 0.004, 100)], "scores")
     return model(q.nodes, {"x": list(shape)}, ["head_d", "scores"], q.constants)
+
+
+def quantized_forms(seed=22, shape=(1, 3, 12, 10)):
+    """Integer forms beyond convolutions: means that leave padding out, linear upsampling, a transposed convolution,
+    slopes by channel, padding as a node, a product of two activations. A softmax stays with real numbers."""
+    q = Quantizer(seed)
+    x = q.pair("x", 1 / 127, 120)
+    padded = q.node("Pad", [x, q.constant("pads", numpy.array([0, 0, 1, 1, 0, 0, 1, 1]))], "padded")
+    w = q.weights("stem_w", 8, 3, 3, 3)
+    stem = q.pair(q.node("Conv", [q.pair(padded, 1 / 127, 120), w, q.bias("stem_b", 8)], "stem", strides=[2, 2]), 0.01, 117)
+    slope = q.constant("slope", numpy.linspace(-0.4, 0.9, 8, dtype=numpy.float32).reshape(8, 1, 1))
+    prelu = q.pair(q.node("PRelu", [stem, slope], "prelu"), 0.009, 100)
+    mean = q.pair(q.node("AveragePool", [prelu], "mean", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1), 0.007, 90)
+    up = q.pair(q.node("Resize", [mean, "", q.constant("factors", numpy.array([1, 1, 2, 2], numpy.float32))], "up", mode="linear"), 0.007, 88)
+    turned = q.weights("turned_w", 8, 8, 2, 2)
+    wide = q.pair(q.node("ConvTranspose", [mean, turned, q.bias("turned_b", 8)], "wide", kernel_shape=[2, 2], strides=[2, 2]), 0.01, 130)
+    total = q.pair(q.node("Add", [up, wide], "total"), 0.012, 110)
+    rows = q.node("Reshape", [total, q.constant("rows_to", numpy.array([1, 8, -1]))], "flat")
+    columns = q.node("Transpose", [rows], "columns", perm=[0, 2, 1])
+    product = q.pair(q.node("MatMul", [rows, columns], "product"), 0.05, 128)
+    q.node("Softmax", [product], "attention", axis=-1)
+    q.node("Identity", [total], "maps")
+    return model(q.nodes, {"x": list(shape)}, ["attention", "maps"], q.constants)

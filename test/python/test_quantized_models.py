@@ -74,10 +74,10 @@ def test_every_layer_is_within_a_step(name, tmp_path):
     for code, value in values.items():
         steps = np.abs(outputs[code].astype(int) - value.astype(int))
         assert steps.max(initial=0) <= 1, code
-        assert (steps > 0).mean() <= 0.02, code
+        assert (steps > 0).mean() <= 0.001, code
 
 
-# A detector's maps have no one answer; single steps add up over its layers.
+# The detector's maps have no one answer: it multiplies one code's step, a tie of one sum, into half of all codes.
 @pytest.mark.parametrize("name", NAMES[:2])
 def test_answer(name, tmp_path):
     feeds, expected = golden().load(name)
@@ -87,7 +87,7 @@ def test_answer(name, tmp_path):
     for tensor, want in reference.items():
         assert outputs[tensor].shape == want.shape
         assert outputs[tensor].argmax() == want.argmax(), tensor
-        assert np.abs(outputs[tensor] - want).max() <= 0.1 * np.abs(want).max(), tensor
+        assert np.abs(outputs[tensor] - want).max() <= 0.02 * np.abs(want).max(), tensor
 
 
 @pytest.mark.parametrize("name", NAMES)

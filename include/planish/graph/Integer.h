@@ -27,7 +27,8 @@ struct IntegerWeights {
 
 /// An exact integer for a real value: real = scale[c] * (value + addend[c]), c the index along `axis` of
 /// the value; one entry stands for all. `value` is i32; |value + addend| <= bound[c] < 2^31, which its
-/// maker has proved (the parts alone may wrap).
+/// maker has proved (the parts alone may wrap). Where `value` is u8 it is codes, and -addend their zero
+/// point.
 struct IntegerValue {
   ValueId value;
   int axis = 0;
@@ -43,6 +44,7 @@ struct IntegerContext {
   std::vector<TensorType> types;                        // of the real operands
   TensorType result;                                    // of the real result
   std::vector<std::optional<Codes>> codes;              // operands that have codes, in `graph`
+  std::vector<std::optional<IntegerValue>> sums;        // operands that are exact sums, in `graph`
   std::vector<std::optional<IntegerWeights>> weights;   // operands that are constant codes
   std::vector<std::optional<std::vector<double>>> reals;  // operands that are constants, as numbers
 

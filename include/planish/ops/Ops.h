@@ -27,6 +27,11 @@ struct CastAttrs {
   DType to = DType::f32;
   void visit(graph::FieldVisitor &v) { v.field("to", to); }
 };
+/// Parameters of kLookup, and of others that work along one dimension.
+struct AxisAttrs {
+  int64_t axis = 0;
+  void visit(graph::FieldVisitor &v) { v.field("axis", axis); }
+};
 /// Parameters of kRequantize: all are u8 codes; the result lies in [least, most].
 struct RequantizeAttrs {
   int64_t zero = 0, least = 0, most = 255;

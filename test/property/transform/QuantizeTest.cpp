@@ -151,6 +151,91 @@ void mean(Case &c) {
   c.encoded("m", {1, channels, h - 1, w - 1}, 0.05);
 }
 
+/// Windows that reach over the border, whose elements count or do not.
+void windowMean(Case &c) {
+  int64_t channels = c.pick({1, 3, 8}), h = c.pick({3, 4, 7}), w = c.pick({3, 5}), stride = c.pick({1, 2, 3});
+  bool up = c.below(2), padding = c.below(2);
+  c.activation("x", {1, channels, h, w}, 0.05);
+  auto positions = [&](int64_t size) {
+    int64_t room = size + 2 - 3, n = room / stride + 1;
+    return up && room % stride != 0 && n * stride < size + 1 ? n + 1 : n;
+  };
+  Shape result{1, channels, positions(h), positions(w)};
+  c.node("m", c.type("f32", result),
+         "average_pool(%x) {window=[3, 3], strides=" + Case::list({stride, stride}) +
+             ", dilations=[1, 1], pads_begin=[1, 1], pads_end=[1, 1], ceil_mode=" + (up ? "true" : "false") +
+             ", count_padding=" + (padding ? "true" : "false") + "}");
+  c.encoded("m", result, 0.05);
+}
+
+void transposedConvolution(Case &c) {
+  int64_t in = c.pick({1, 3, 4}), out = c.pick({1, 2, 5}), h = c.pick({2, 3, 5}), w = c.pick({2, 4});
+  int64_t kernel = c.pick({2, 3}), stride = c.pick({1, 2}), pad = c.below(2);
+  c.activation("x", {1, in, h, w}, 0.05);
+  c.codes("w_q", "i8", {in, out, kernel, kernel}, -127, 127);
+  c.scales("w_s", c.below(2) ? Shape{out, 1, 1} : Shape{}, 0.01);
+  c.node("w", c.type("f32", {in, out, kernel, kernel}), "dequantize(%w_q, %w_s)");
+  Shape result{1, out, (h - 1) * stride + kernel - 2 * pad, (w - 1) * stride + kernel - 2 * pad};
+  c.node("c", c.type("f32", result),
+         "conv_transpose(%x, %w) {strides=" + Case::list({stride, stride}) +
+             ", dilations=[1, 1], pads_begin=" + Case::list({pad, pad}) +
+             ", pads_end=" + Case::list({pad, pad}) + ", output_padding=[0, 0]}");
+  c.encoded("c", result, 0.05);
+}
+
+/// One axis after the other, as importing a Resize makes them.
+void resizing(Case &c) {
+  int64_t h = c.pick({1, 3, 5}), w = c.pick({2, 4}), oh = h * c.pick({1, 2, 3}) + c.below(3), ow = 2 * w;
+  const char *modes[] = {"half_pixel", "pytorch_half_pixel", "asymmetric", "align_corners"};
+  std::string mode = modes[c.below(4)];
+  c.activation("x", {1, 3, h, w}, 0.05);
+  auto resize = [&](const char *name, const char *of, const Shape &shape, const std::string &scales) {
+    c.node(name, c.type("f32", shape),
+           std::string("resize(%") + of + ") {sizes=" + Case::list(shape) + ", scales=" + scales +
+               ", roi=[], mode=linear, coordinates=" + mode + "}");
+  };
+  resize("a", "x", {1, 3, h, ow}, "[1.0, 1.0, 1.0, 0.0]");
+  resize("b", "a", {1, 3, oh, ow}, "[1.0, 1.0, 0.0, 1.0]");
+  c.encoded("b", {1, 3, oh, ow}, 0.05);
+}
+
+/// Two activations: attention.
+void activationProduct(Case &c) {
+  int64_t batch = c.pick({1, 3}), m = c.pick({1, 4}), k = c.pick({1, 7, 16}), n = c.pick({1, 5});
+  c.activation("a", {1, batch, m, k}, 0.05);
+  c.activation("b", {c.pick({1, 1}), c.below(2) ? batch : 1, k, n}, 0.05);
+  c.node("p", c.type("f32", {1, batch, m, n}), "matmul(%a, %b)");
+  c.encoded("p", {1, batch, m, n}, 0.3);
+}
+
+/// Constants by channel on codes: a slope for negative values after a scale and a shift.
+void channelTable(Case &c) {
+  int64_t channels = c.pick({1, 3, 5});
+  Shape shape{1, channels, 4, 3};
+  c.activation("x", shape, 0.05);
+  c.scales("k", {channels, 1, 1}, 1);
+  c.scales("b", {1, channels, 1, 1}, 0.5);
+  c.codes("p_q", "i8", {channels, 1, 1}, -127, 127);
+  c.scales("p_s", {}, 0.01);
+  c.node("p", c.type("f32", {channels, 1, 1}), "dequantize(%p_q, %p_s)");
+  c.node("m", c.type("f32", shape), "mul(%x, %k)");
+  c.node("s", c.type("f32", shape), "sub(%m, %b)");
+  c.node("r", c.type("f32", shape), "prelu(%s, %p)");
+  c.encoded("r", shape, 0.05);
+}
+
+/// Zeros around codes, which a convolution reads.
+void padding(Case &c) {
+  c.activation("x", {1, 2, 4, 5}, 0.05);
+  c.node("p", "f32[1,2,7,6]", "pad(%x) {begin=[0, 0, 1, 0], end=[0, 0, 2, 1], mode=constant, value=0.0}");
+  c.codes("w_q", "i8", {3, 2, 3, 3}, -127, 127);
+  c.scales("w_s", {}, 0.01);
+  c.node("w", "f32[3,2,3,3]", "dequantize(%w_q, %w_s)");
+  c.node("c", "f32[1,3,5,4]",
+         "conv(%p, %w) {strides=[1, 1], dilations=[1, 1], pads_begin=[0, 0], pads_end=[0, 0]}");
+  c.encoded("c", {1, 3, 5, 4}, 0.05);
+}
+
 /// A SiLU of two nodes with a rounding point between, then a pooling that picks.
 void activationTable(Case &c) {
   c.activation("x", {1, 3, 4, 4}, 0.05);
@@ -173,6 +258,12 @@ constexpr Family kFamilies[] = {{"convolution", convolution, "requantize"},
                                 {"pair", pair, "requantize"},
                                 {"concatenation", concatenation, "concat"},
                                 {"mean", mean, "requantize"},
+                                {"windowMean", windowMean, "requantize"},
+                                {"transposedConvolution", transposedConvolution, "conv_transpose"},
+                                {"resizing", resizing, "requantize"},
+                                {"activationProduct", activationProduct, "requantize"},
+                                {"channelTable", channelTable, "lookup"},
+                                {"padding", padding, "requantize"},
                                 {"activationTable", activationTable, "lookup"}};
 
 /// Every input of codes, all codes as likely.

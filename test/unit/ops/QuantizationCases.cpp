@@ -12,8 +12,9 @@ std::vector<Case> quantizationCases() {
   Numbers zero = numbers(i8, {3, 1}, {-3, 0, 7}), codes = numbers(i8, {2, 3}, {-128, -1, 0, 1, 100, 127});
   Numbers sums = numbers(i32, {2, 3}, {-1000, -10, 0, 7, 90, 100000}),
           step = numbers(f32, {3}, {0.25, 0.5, 0.125});
-  Numbers table{u8, {256}, {}};
+  Numbers table{u8, {256}, {}}, tables{u8, {3, 256}, {}};
   for (int k = 0; k < 256; ++k) table.values.push_back((k * 7 + 3) % 256);
+  for (int k = 0; k < 768; ++k) tables.values.push_back((k * 5 + k / 256) % 256);
   return {{"quantize",
            "",
            {x, scale, zero},
@@ -42,7 +43,24 @@ std::vector<Case> quantizationCases() {
            {numbers(u8, {4}, {0, 1, 128, 255}), table},
            u8,
            {4},
-           [](const Inputs &t, const Index &at) { return t[1].at({int64_t(t[0].at(at))}); }}};
+           [](const Inputs &t, const Index &at) { return t[1].at({int64_t(t[0].at(at))}); }},
+          {"lookup",
+           "axis=1",
+           {numbers(u8, {2, 3}, {0, 1, 128, 255, 0, 7}), tables},
+           u8,
+           {2, 3},
+           [](const Inputs &t, const Index &at) { return t[1].at({at[1], int64_t(t[0].at(at))}); }},
+          {"resize",
+           "sizes=[6], scales=[0.0], roi=[], mode=linear, coordinates=half_pixel",
+           {numbers(u8, {3}, {0, 100, 255})},
+           i32,
+           {6},
+           [](const Inputs &t, const Index &at) {
+             // Units of 2^-11; positions are quarters of elements.
+             double place = std::clamp((double(at[0]) + 0.5) / 2 - 0.5, 0.0, 2.0), low = std::floor(place);
+             double next = t[0].at({std::min<int64_t>(int64_t(low) + 1, 2)});
+             return 2048 * (t[0].at({int64_t(low)}) * (1 - (place - low)) + next * (place - low));
+           }}};
 }
 
 } // namespace planish::ops::test

@@ -112,7 +112,7 @@ TEST(Quantize, GivesEveryOutputANodeOfItsOwn) {
   EXPECT_EQ(count(text, "copy("), 1) << text;
 }
 
-TEST(Quantize, KnowsBordersOfConstantSizesOnly) {
+TEST(Quantize, PadsCodesWhereBordersAreSymbols) {
   auto text = [](int zero) {
     return quantized(parsed("graph @main(%x: u8[1,1,H,3]) symbols(H: 1..9 = input 0 dim 2) {\n"
                             "%s = constant f32[] [0.5]\n%z = constant u8[] [" +
@@ -125,7 +125,10 @@ TEST(Quantize, KnowsBordersOfConstantSizesOnly) {
                             "%y: u8[1,1,H,3] = quantize(%c, %s, %z)\nreturn %y\n}"));
   };
   EXPECT_EQ(count(text(0), "requantize("), 1);
-  EXPECT_EQ(count(text(4), "requantize("), 0);
+  EXPECT_EQ(count(text(0), " pad("), 0);
+  EXPECT_EQ(count(text(4), "requantize("), 1) << text(4);
+  EXPECT_EQ(count(text(4), "pads_end=[0, 0]"), 1);
+  EXPECT_EQ(count(text(4), "end=[0, 0, 1, 1], value=4.0"), 1) << text(4);
 }
 
 TEST(Quantize, NamesWhatComputesWithRealNumbers) {
