@@ -178,7 +178,7 @@ Result<Artifact> compile(const Options &o) {
 
   lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
   PLANISH_ASSIGN(Program program,
-                 lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr, o.strict}));
+                 lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr, o.strict || target.strict}));
   if (tuning) art.notes.push_back(tuningNote(program, *tuning, o, target));
   count(program, art);
   if (program.transformed.launches) art.notes.push_back(transformNote(program.transformed));

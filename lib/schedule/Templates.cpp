@@ -21,6 +21,13 @@ bool isEmpty(const Kernel &k) {
   return std::ranges::any_of(k.spaceAxes(), empty) || std::ranges::any_of(k.reduceAxes(), empty);
 }
 
+/// Whether another order of the terms can give another result.
+bool rounds(const Kernel &k) {
+  const loop::Compute &c = k.compute();
+  using loop::Combine;
+  return isFloat(c.accumulator) && (c.combine == Combine::Sum || c.combine == Combine::Product);
+}
+
 } // namespace
 
 std::span<const Template> templates() {
@@ -32,7 +39,7 @@ const Template &templateFor(const Kernel &kernel, const Target &target, const Co
   std::span<const Template> rows = templates();
   if (isEmpty(kernel)) return rows.back();
   for (const Template &row : rows) {
-    if ((strict && row.reassociates) || !row.matches(kernel, target)) continue;
+    if ((strict && row.reassociates && rounds(kernel)) || !row.matches(kernel, target)) continue;
     if (!row.chosen || row.chosen(kernel, config, target)) return row;
   }
   return rows.back();

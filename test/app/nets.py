@@ -174,7 +174,7 @@ def quantized_forms(seed=22, shape=(1, 3, 12, 10)):
     prelu = q.pair(q.node("PRelu", [stem, slope], "prelu"), 0.009, 100)
     mean = q.pair(q.node("AveragePool", [prelu], "mean", kernel_shape=[3, 3], strides=[2, 2], pads=[1, 1, 1, 1], ceil_mode=1), 0.007, 90)
     up = q.pair(q.node("Resize", [mean, "", q.constant("factors", numpy.array([1, 1, 2, 2], numpy.float32))], "up", mode="linear"), 0.007, 88)
-    turned = q.weights("turned_w", 8, 8, 2, 2)
+    turned = q.node("Reshape", [q.weights("turned_w", 1, 64, 2, 2), q.constant("turned_to", numpy.array([8, 8, 2, 2]))], "turned")
     wide = q.pair(q.node("ConvTranspose", [mean, turned, q.bias("turned_b", 8)], "wide", kernel_shape=[2, 2], strides=[2, 2]), 0.01, 130)
     total = q.pair(q.node("Add", [up, wide], "total"), 0.012, 110)
     rows = q.node("Reshape", [total, q.constant("rows_to", numpy.array([1, 8, -1]))], "flat")

@@ -39,7 +39,7 @@ struct Template {
 };
 
 /// First match wins; the last row matches everything and stays serial. `config` decides where several rows
-/// have the same knobs. A strict choice leaves out rows that reassociate.
+/// have the same knobs. A strict choice leaves out rows that reassociate, where that rounds otherwise.
 std::span<const Template> templates();
 const Template &templateFor(const Kernel &kernel, const Target &target, const Config &config = {},
                             bool strict = false);
