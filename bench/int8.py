@@ -88,15 +88,9 @@ def run_case(name, options, folder):
     return record
 
 
-def ratio(run, engines):
-    """How many times as fast Planish is as the fastest of some engines."""
-    found = [value for engine in engines if (value := summary.ratio(run, engine))]
-    return min(found, default=None)
-
-
 def line(record, run):
     times = [f"{summary.cell(run['engines'].get(name, {}).get('median_ms'), '.3f'):>10}" for name in INT8_ENGINES]
-    ratios = [f"{summary.cell(ratio(run, names), '.2f'):>6}"
+    ratios = [f"{summary.cell(summary.ratio_to(run, names), '.2f'):>6}"
               for names in (INT8_RIVALS, ["openvino"], ["planish_strict"], ["planish_f32"])]
     error = run["engines"].get("planish", {}).get("max_error")
     return (f"{record['name']:<18} {run['threads']:>2} {' '.join(times)} {' '.join(ratios)} "
@@ -129,7 +123,7 @@ def main():
     for threads in options.threads:
         runs = [run for model in result["models"] for run in model["runs"] if run["threads"] == threads]
         for title, names in (("the best peer", INT8_RIVALS), ("our strict f32", ["planish_strict"])):
-            values = [value for run in runs if (value := ratio(run, names))]
+            values = [value for run in runs if (value := summary.ratio_to(run, names))]
             print(f"{threads} threads: {title} / int8, geometric mean {summary.cell(summary.geometric_mean(values), '.3f')}"
                   f" over {len(values)}")
     return 0

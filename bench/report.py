@@ -1,14 +1,15 @@
-"""Writes docs/benchmarks.md from results of models.py: ./dev bench report [RESULT.json] [-o PAGE.md]"""
+"""Writes docs/benchmarks.md from results of models.py and int8.py: ./dev bench report [RESULT.json] [-o PAGE.md]"""
 import argparse
 import json
 import pathlib
 import sys
 
 from harness import summary
-from harness.engines import ENGINES
+from harness.engines import ENGINES, INT8_ENGINES, INT8_RIVALS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
 RESULT = ROOT / "bench" / "results" / "models.json"
+INT8_RESULT = RESULT.with_name("int8.json")
 SOURCES = {"trained": "a published network with its weights", "exported": "an export with random weights",
            "built": "built with random weights", "file": "a file"}
 
@@ -161,8 +162,41 @@ def failures(result):
         yield ""
 
 
-def page(result):
-    """The text of docs/benchmarks.md."""
+def int8_gains(run):
+    """How many times as fast as others the quantized network is: peers kept to VNNI, all peers, our strict and fast f32."""
+    return [summary.ratio_to(run, names) for names in
+            (INT8_RIVALS, [*INT8_RIVALS, "openvino"], ["planish_strict"], ["planish_f32"])]
+
+
+def quantized(result):
+    """The same QDQ files on all engines, of int8.py."""
+    settings = result["settings"]
+    yield "## Quantized networks"
+    yield ""
+    yield (f"Written by `./dev bench int8 --json bench/results/int8.json` on {result['date']}, Planish "
+           f"{result['versions']['planish']}, target `{settings['target']}`, {settings['rounds']} rounds of "
+           f"{settings['seconds']} s. Every engine is given the same file with QuantizeLinear and DequantizeLinear, made by "
+           "ONNX Runtime's quantizer. OpenVINO uses AMX on a CPU that has it, which Planish does not: it has a column as it "
+           "comes and one where it is kept to AVX-512 with VNNI. `peers` is the fastest of ONNX Runtime and the latter over "
+           "Planish, `with AMX` the fastest of all; `strict f32` and `f32` are our own float forms of the network over "
+           "the quantized one, direct and with Winograd.")
+    yield ""
+    for threads in summary.thread_counts(result):
+        pairs = summary.runs_with(result, threads)
+        gains = [int8_gains(run) for _, run in pairs]
+        yield f"### {threads} thread{'s' * (threads > 1)}"
+        yield ""
+        rows = [[model["name"], *(milliseconds(run["engines"].get(name, {}).get("median_ms")) for name in INT8_ENGINES),
+                 *(summary.cell(gain, ".2f") for gain in row), f"{run['foreign']:.2f}"]
+                for (model, run), row in zip(pairs, gains)]
+        means = [summary.geometric_mean(value for row in gains if (value := row[i])) for i in range(4)]
+        rows.append(["geometric mean", *[""] * len(INT8_ENGINES), *(summary.cell(mean, ".2f") for mean in means), ""])
+        yield from table(["network", *(f"{engine.title} ms" for engine in INT8_ENGINES.values()), "peers", "with AMX",
+                          "strict f32", "f32", "others"], rows)
+
+
+def page(result, int8=None):
+    """The text of docs/benchmarks.md; `int8` may be None."""
     machine, settings = result["machine"], result["settings"]
     versions = ", ".join(f"{ENGINES[name].title} {version}" for name, version in result["versions"].items())
     lines = [
@@ -186,7 +220,14 @@ def page(result):
         lines += latency(result, threads)
     for part in (scaling, memory, compiling, slowest_layers, failures):
         lines += part(result)
+    lines += quantized(int8) if int8 else []
     return "\n".join(lines).rstrip() + "\n"
+
+
+def read(path):
+    """A result of models.py and, if it is there, that of int8.py."""
+    int8 = json.loads(INT8_RESULT.read_text()) if INT8_RESULT.exists() else None
+    return json.loads(path.read_text()), int8
 
 
 def main():
@@ -194,7 +235,7 @@ def main():
     parser.add_argument("result", nargs="?", type=pathlib.Path, default=RESULT)
     parser.add_argument("-o", "--output", type=pathlib.Path, default=ROOT / "docs" / "benchmarks.md")
     options = parser.parse_args()
-    options.output.write_text(page(json.loads(options.result.read_text())))
+    options.output.write_text(page(*read(options.result)))
     return 0
 
 

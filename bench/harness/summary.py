@@ -23,6 +23,12 @@ def ratio(run, engine=None):
     return statistics.median(other / own for own, other in zip(ours["rounds"], theirs["rounds"]))
 
 
+def ratio_to(run, engines):
+    """How many times as fast Planish is as the fastest of some engines."""
+    found = [value for engine in engines if (value := ratio(run, engine))]
+    return min(found, default=None)
+
+
 def geometric_mean(values):
     values = list(values)
     return math.exp(statistics.fmean(map(math.log, values))) if values else None

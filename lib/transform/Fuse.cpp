@@ -137,7 +137,7 @@ private:
     for (NodeId id : group.members) {
       if (id == group.anchor) continue;
       for (ValueId v : old[id].inputs) {
-        if (v == kAbsent || !old[v].def || !isPrivate(group, v)) continue;
+        if (v == kAbsent || !old[v].def || !isPrivate(group, v) || narrows(old[*old[v].def])) continue;
         Group grown = group;
         grown.members.insert(*old[v].def);
         std::erase_if(grown.sizes, [&](const auto &s) { return s.first != old[group.anchor].outputs[0]; });
@@ -147,6 +147,16 @@ private:
       }
     }
     return false;
+  }
+
+  /// A result of smaller elements than those that another anchor makes: there it is written, and read here,
+  /// as codes instead of sums.
+  bool narrows(const Node &node) const {
+    return std::ranges::any_of(node.inputs, [&](ValueId v) {
+      return v != kAbsent && old[v].def && isAnchor(old[*old[v].def]) &&
+             old[*old[v].def].op->cls != graph::OpClass::Elementwise &&
+             byteSize(old.type(v).dtype) > byteSize(old.type(node.outputs[0]).dtype);
+    });
   }
 
   bool isPrivate(const Group &group, ValueId v) const {
@@ -248,7 +258,7 @@ private:
   std::vector<std::vector<NodeId>> uses;
   std::vector<int> outputUses;
   std::set<NodeId> taken;
-  std::map<NodeId, Group> groupEndingAt;  // by the last member, where the operands of all are known
+  std::map<NodeId, Group> groupEndingAt; // by the last member, where the operands of all are known
 };
 
 } // namespace

@@ -390,7 +390,7 @@ private:
     bool limited = false;
     for (size_t i = 0; i < n; ++i) {
       double s = double(scale[scale.size() == 1 ? 0 : i]);
-      if (!(s >= 0x1p-60 && s <= 0x1p20)) return std::nullopt;
+      if (!(s >= 0x1p-100 && s <= 0x1p20)) return std::nullopt; // a channel of nothing has a scale near 0
       int64_t bound = v.bound[v.bound.size() == 1 ? 0 : i];
       limited |= double(bound) * s > kMostRequantized;
       limit.push_back(int32_t(std::min(std::floor(kMostRequantized / s), double(graph::kMaxAccumulator))));

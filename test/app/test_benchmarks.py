@@ -25,7 +25,7 @@ def run_of(**engines):
 
 @pytest.mark.skipif(not report.RESULT.exists(), reason="no result is committed")
 def test_the_page_is_made_of_the_result():
-    assert report.page(json.loads(report.RESULT.read_text())) == (ROOT / "docs" / "benchmarks.md").read_text()
+    assert report.page(*report.read(report.RESULT)) == (ROOT / "docs" / "benchmarks.md").read_text()
 
 
 def test_the_ratio_is_against_the_fastest_that_agrees():
