@@ -179,7 +179,9 @@ def quantized(result):
            "ONNX Runtime's quantizer. OpenVINO uses AMX on a CPU that has it, which Planish does not: it has a column as it "
            "comes and one where it is kept to AVX-512 with VNNI. `peers` is the fastest of ONNX Runtime and the latter over "
            "Planish, `with AMX` the fastest of all; `strict f32` and `f32` are our own float forms of the network over "
-           "the quantized one, direct and with Winograd.")
+           "the quantized one, direct and with Winograd. The error is Planish's against ONNX Runtime without optimizations, "
+           "relative to an output's largest value: floats between the codes may round another way, and then a code is "
+           "another one.")
     yield ""
     for threads in summary.thread_counts(result):
         pairs = summary.runs_with(result, threads)
@@ -187,12 +189,13 @@ def quantized(result):
         yield f"### {threads} thread{'s' * (threads > 1)}"
         yield ""
         rows = [[model["name"], *(milliseconds(run["engines"].get(name, {}).get("median_ms")) for name in INT8_ENGINES),
-                 *(summary.cell(gain, ".2f") for gain in row), f"{run['foreign']:.2f}"]
+                 *(summary.cell(gain, ".2f") for gain in row),
+                 summary.cell(run["engines"].get("planish", {}).get("max_error"), ".0e"), f"{run['foreign']:.2f}"]
                 for (model, run), row in zip(pairs, gains)]
         means = [summary.geometric_mean(value for row in gains if (value := row[i])) for i in range(4)]
-        rows.append(["geometric mean", *[""] * len(INT8_ENGINES), *(summary.cell(mean, ".2f") for mean in means), ""])
+        rows.append(["geometric mean", *[""] * len(INT8_ENGINES), *(summary.cell(mean, ".2f") for mean in means), "", ""])
         yield from table(["network", *(f"{engine.title} ms" for engine in INT8_ENGINES.values()), "peers", "with AMX",
-                          "strict f32", "f32", "others"], rows)
+                          "strict f32", "f32", "error", "others"], rows)
 
 
 def page(result, int8=None):

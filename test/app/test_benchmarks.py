@@ -88,6 +88,15 @@ def test_a_record_with_nothing_but_failures_makes_a_page():
     assert "operators without support" in page and "n, ncnn f32: refused" in page
 
 
+def test_quantized_networks_are_held_against_peers_and_floats():
+    run = run_of(planish=([2], 0), onnxruntime=([5], 0), openvino_vnni=([4], 0.1), openvino=([1], 0.1), planish_f32=([6], 0))
+    assert report.int8_gains(run) == [2, 0.5, None, 3]
+    result = {"date": "2026-01-01", "versions": {"planish": "1"}, "settings": {"rounds": 1, "seconds": 1, "target": "cpu"},
+              "models": [{"name": "n", "compile": {}, "runs": [run]}]}
+    page = "\n".join(report.quantized(result))
+    assert "| n | 2.00 | 5.00 | 4.00 | 1.00 | 6.00 | - | 2.00 | 0.50 | - | 3.00 | 0e+00 | 0.00 |" in page
+
+
 def test_a_compiled_case(tmp_path, compile_model):
     """compile_case says what compile-model wrote; nets.stem has 2 * 8*27 * 42 operations in its convolution."""
     path = tmp_path / "net.onnx"

@@ -4,8 +4,6 @@
 #include "Emitter.h"
 
 #include <llvm/IR/IntrinsicsX86.h>
-#include <llvm/IR/Module.h>
-#include <llvm/TargetParser/Triple.h>
 
 #include <algorithm>
 
@@ -81,8 +79,9 @@ const Emitter::Narrowing *Emitter::narrowing(int lanes) const {
   static constexpr Narrowing rows[] = {
       {16, llvm::Intrinsic::x86_avx512_packssdw_512, llvm::Intrinsic::x86_avx512_packuswb_512},
       {8, llvm::Intrinsic::x86_avx2_packssdw, llvm::Intrinsic::x86_avx2_packuswb},
+      {4, llvm::Intrinsic::x86_sse2_packssdw_128, llvm::Intrinsic::x86_sse2_packuswb_128},
   };
-  if (!llvm::Triple(entry->getModule()->getTargetTriple()).isX86()) return nullptr;
+  if (!isX86()) return nullptr;
   for (const Narrowing &row : rows)
     if (row.lanes == lanes && 4 * lanes <= target.vectorBytes) return &row;
   return nullptr;

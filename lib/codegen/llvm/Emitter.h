@@ -106,6 +106,8 @@ private:
   llvm::Value *loadRows(const Access &a, int rows, llvm::Type *type, llvm::Value *mask);
   llvm::Value *loadScattered(const Access &a, llvm::Type *type);
   llvm::Value *lookedUp(const Access &a, llvm::Value *codes);
+  bool isX86() const;
+  llvm::Value *shuffled(unsigned shuffle, llvm::Value *table, llvm::Value *codes);
   llvm::Value *permuted(llvm::Value *table, llvm::Value *codes);
   llvm::Value *loadStrided(const Access &a, int64_t stride, llvm::Type *type);
   llvm::Value *loadRuns(const Access &a, int run, llvm::Type *type);

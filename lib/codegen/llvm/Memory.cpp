@@ -5,6 +5,7 @@
 
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
+#include <llvm/TargetParser/Triple.h>
 
 #include <algorithm>
 #include <numeric>
@@ -69,6 +70,18 @@ Expr tableCodes(const Access &a, Type t) {
   auto *index = as<Cast>(a.irregular[0].first);
   return index && index->value->type.dtype == DType::u8 ? index->value : Expr();
 }
+
+namespace {
+struct ByteShuffle {
+  int lanes;
+  llvm::Intrinsic::ID id;
+};
+constexpr ByteShuffle kByteShuffles[] = {{64, llvm::Intrinsic::x86_avx512_pshuf_b_512},
+                                         {32, llvm::Intrinsic::x86_avx2_pshuf_b},
+                                         {16, llvm::Intrinsic::x86_ssse3_pshuf_b_128}};
+} // namespace
+
+bool Emitter::isX86() const { return llvm::Triple(entry->getModule()->getTargetTriple()).isX86(); }
 
 /// `p` where the scalar mask holds, else the address of a zero that may always be read.
 Value *Emitter::safeAddress(Value *p, Value *mask) {
@@ -241,17 +254,41 @@ Value *Emitter::loadScattered(const Access &a, llvm::Type *stored) {
 }
 
 /// table[code] of every lane: permutations of registers that hold the table where the target has them for
-/// bytes, else one load after the other.
+/// bytes, shuffles of its parts for whole registers of codes, else one load after the other.
 Value *Emitter::lookedUp(const Access &a, Value *codes) {
   Value *table = address(a);
-  if (target.bytePermute && lanesOf(codes->getType()) <= 64) return permuted(table, codes);
+  int count = lanesOf(codes->getType());
+  if (target.bytePermute && count <= 64) return permuted(table, codes);
+  for (const ByteShuffle &row : kByteShuffles)
+    if (row.lanes == count && count <= target.vectorBytes && target.vectorBytes >= 32 && isX86())
+      return shuffled(row.id, table, codes);
   Value *r = llvm::PoisonValue::get(codes->getType());
-  for (int l = 0; l < lanesOf(codes->getType()); ++l) {
+  for (int l = 0; l < count; ++l) {
     Value *code = b.CreateZExt(b.CreateExtractElement(codes, uint64_t(l)), b.getInt64Ty());
     r = b.CreateInsertElement(r, b.CreateAlignedLoad(b.getInt8Ty(), step(table, code), llvm::Align(1)),
                               uint64_t(l));
   }
   return r;
+}
+
+/// A table in sixteen parts of sixteen entries: each part's shuffle gives its entries where the upper half of
+/// a code is the part's number, and zeros elsewhere, for it takes no index of 128 and above.
+Value *Emitter::shuffled(unsigned shuffle, Value *table, Value *codes) {
+  constexpr int kPart = 16;
+  auto *type = codes->getType();
+  int lanes = lanesOf(type);
+  auto bytes = [&](int k) { return llvm::ConstantInt::get(type, uint64_t(k)); };
+  std::vector<int> repeat;
+  for (int l = 0; l < lanes; ++l) repeat.push_back(l % kPart);
+  Value *found = llvm::Constant::getNullValue(type);
+  for (int k = 0; k < kPart; ++k) {
+    Value *part = b.CreateAlignedLoad(llvm::FixedVectorType::get(b.getInt8Ty(), kPart),
+                                      step(table, b.getInt64(uint64_t(k * kPart))), llvm::Align(1));
+    Value *index = b.CreateXor(codes, bytes(k * kPart)); // below sixteen where the part is the right one
+    index = b.CreateBinaryIntrinsic(llvm::Intrinsic::uadd_sat, index, bytes(128 - kPart));
+    found = b.CreateOr(found, b.CreateIntrinsic(shuffle, {}, {b.CreateShuffleVector(part, repeat), index}));
+  }
+  return found;
 }
 
 /// Seven bits of a code choose from two registers, the eighth between two such choices.
