@@ -328,7 +328,10 @@ Config defaults(const Kernel &kernel, const Target &t) {
   c["block"] = usesDot(k, r) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
   c["strip"] = bestStrip(k, r, s, vectors, t);
   int64_t tiles = (s.rows + pixels - 1) / pixels;
-  c["prefetch"] = !c["strip"] && tiles > 1 && tiles <= 64;
+  // Four products a step: a fetch ahead takes as long as the step, so panels that a near cache holds go
+  // without.
+  bool far = !usesDot(k, r) || vectors * s.lanes * s.terms * s.termBytes > (48 << 10);
+  c["prefetch"] = far && !c["strip"] && tiles > 1 && tiles <= 64;
   c["parallel"] = 0;
   double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r) ? 4 : 1);
   Kernel built = kernel;

@@ -137,8 +137,7 @@ Config defaults(const Kernel &kernel, const Target &t) {
   int64_t vectors = (kernel.upperExtent(lane) + lanes - 1) / lanes;
   int64_t width = rows.empty() ? 1 : kernel.upperExtent(rows.back()), pixels = 1;
   double bestWaste = 1e9;
-  int64_t most = dots(kernel, t) ? 8 : t.registers >= 32 ? 5 : 4; // neighbours share columns
-  for (int64_t p = std::min(width, most); p >= 1; --p) {
+  for (int64_t p = std::min<int64_t>(width, t.registers >= 32 ? 5 : 4); p >= 1; --p) {
     const int64_t covered = (width + p - 1) / p * p;
     double waste = double(covered) / double(width) + 0.5 / double(p);
     if (waste < bestWaste) {
