@@ -1,9 +1,13 @@
 // planish._compiler: the driver and the tuner.
 #include "planish/driver/Compile.h"
+#include "planish/tune/Calibrate.h"
 #include "planish/tune/Tune.h"
+#include "samples/Samples.h"
 
 #include <pybind11/pybind11.h>
 #include <pybind11/stl.h>
+
+#include <set>
 
 namespace py = pybind11;
 
@@ -21,9 +25,17 @@ using Shapes = std::map<std::string, std::vector<int64_t>>;
   throw py::error_already_set();
 }
 
+quant::Calibrator calibratorNamed(const std::string &name) {
+  auto row = quant::calibratorNamed(name);
+  if (!row) raise(row.error());
+  return *row;
+}
+
 driver::Artifact compile(const std::string &model, const std::string &output, const std::string &target,
                          const std::string &name, const Shapes &shapes, const Shapes &maxShapes,
-                         const std::string &library, const std::string &tuning, bool strict) {
+                         const std::string &library, const std::string &tuning, bool strict,
+                         const std::string &profile, const std::string &calibrator,
+                         const std::set<std::string> &keepFloat) {
   driver::Options options;
   options.model = model;
   options.output = output;
@@ -40,12 +52,37 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
   } else if (library != "so") {
     throw py::value_error("library is '" + library + "', expected 'so', 'a' or 'both'");
   }
+  if (!profile.empty()) {
+    auto read = quant::readProfile(profile);
+    if (!read) raise(read.error());
+    options.int8 = driver::Quantization{*std::move(read), profile, {{}, keepFloat}};
+    if (!calibrator.empty()) options.int8->codes.calibrator = calibratorNamed(calibrator);
+  }
   const auto result = [&] {
     const py::gil_scoped_release release;
     return driver::compile(options);
   }();
   if (!result) raise(result.error());
   return *result;
+}
+
+/// Writes the profile of a model on samples to a file.
+void calibrateModel(const std::string &model, const std::string &samples, const std::string &frame,
+                    const std::string &calibrator, const std::string &output, const Shapes &shapes,
+                    const Shapes &maxShapes) {
+  driver::Options options;
+  options.model = model;
+  options.shapes = shapes;
+  options.maxShapes = maxShapes;
+  const quant::Calibrator how = calibratorNamed(calibrator);
+  const Status done = [&]() -> Status {
+    const py::gil_scoped_release release;
+    PLANISH_ASSIGN(graph::Graph g, driver::graphToProfile(options));
+    PLANISH_ASSIGN(auto opened, samples::openSamples(samples, frame, g));
+    PLANISH_ASSIGN(quant::Profile profile, tune::calibrate(g, *opened, how));
+    return quant::writeProfile(profile, output);
+  }();
+  if (!done) raise(done.error());
 }
 
 py::dict dictOf(const tune::Candidates &c) {
@@ -125,7 +162,10 @@ PYBIND11_MODULE(_compiler, module) {
       .def_readonly("library_bytes", &driver::Artifact::libraryBytes);
   module.def("compile", &compile, py::kw_only(), py::arg("model"), py::arg("output"), py::arg("target"),
              py::arg("name"), py::arg("shapes"), py::arg("max_shapes"), py::arg("library"), py::arg("tuning"),
-             py::arg("strict"));
+             py::arg("strict"), py::arg("profile"), py::arg("calibrator"), py::arg("keep_float"));
+  module.def("calibrate", &calibrateModel, py::kw_only(), py::arg("model"), py::arg("samples"),
+             py::arg("frame"), py::arg("calibrator"), py::arg("output"), py::arg("shapes"),
+             py::arg("max_shapes"));
   module.def("tune", &tuneModel, py::kw_only(), py::arg("model"), py::arg("target"), py::arg("database"),
              py::arg("seconds"), py::arg("shapes"), py::arg("max_shapes"), py::arg("progress"));
 }

@@ -4,11 +4,14 @@
 #include "planish/support/Version.h"
 #include "planish/target/Target.h"
 #include "planish/transform/Passes.h"
+#include "planish/tune/Calibrate.h"
+#include "samples/Samples.h"
 
 #include <CLI/CLI.hpp>
 #include <llvm/Support/JSON.h>
 #include <llvm/Support/raw_ostream.h>
 
+#include <algorithm>
 #include <charconv>
 #include <cstdio>
 #include <unistd.h>
@@ -115,8 +118,9 @@ void addChoice(CLI::App &app, const std::string &flag, Enum &value, const std::m
 }
 
 struct Flags {
-  std::vector<std::string> shapes, maxShapes, limits;
-  bool json = false, targets = false, passes = false;
+  std::vector<std::string> shapes, maxShapes, limits, keepFloat;
+  std::string calibration, calibrator, frame;
+  bool int8 = false, json = false, targets = false, passes = false;
 };
 
 /// "nodes=2000000"
@@ -157,6 +161,18 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                                    "kind of library (default: so)");
   app.add_option("--tuning", o.tuning, "tuning database to take the kernels' knobs from")
       ->option_text("DB.jsonl");
+  app.add_flag("--int8", flags.int8, "compute with 8-bit codes; needs --calibration");
+  app.add_option("--calibration", flags.calibration,
+                 "samples of the inputs: pictures (with --frame) or arrays; or a profile made of some")
+      ->option_text("DIR|FILE.npz|PROFILE.json");
+  app.add_option("--calibrator", flags.calibrator, "how ranges follow from samples (default: mse)")
+      ->option_text(joined(quant::calibrators(), [](const auto &row) { return std::string(row.name); }, "|"));
+  app.add_option("--keep-float", flags.keepFloat,
+                 "ONNX node that --int8 leaves with real numbers; repeatable")
+      ->option_text("NODE")
+      ->allow_extra_args(false);
+  app.add_option("--frame", flags.frame, "how the pictures of --calibration become the input")
+      ->option_text("FRAME.json");
   app.add_flag("--strict", o.strict, "no Winograd transform, no sums split over lanes");
   addChoice<driver::Emit>(app, "--emit", o.emit,
                           {{"graph", driver::Emit::Graph},
@@ -183,7 +199,40 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.add_flag("--list-passes", flags.passes, "list the graph passes in order");
 }
 
-int run(int argc, char **argv) {
+/// The profile of --calibration: read, or made by running the model.
+Result<quant::Profile> profileOf(const driver::Options &o, const Flags &flags, quant::Calibrator calibrator) {
+  if (flags.calibration.ends_with(".json")) return quant::readProfile(flags.calibration);
+  PLANISH_ASSIGN(graph::Graph g, driver::graphToProfile(o));
+  PLANISH_ASSIGN(auto samples, samples::openSamples(flags.calibration, flags.frame, g));
+  return tune::calibrate(g, *samples, calibrator);
+}
+
+/// Fills options.int8 from the flags, if they ask for it.
+Status quantization(driver::Options &o, const Flags &flags) {
+  if (!flags.int8) {
+    for (auto [flag, given] : {std::pair{"--calibration", !flags.calibration.empty()},
+                               {"--calibrator", !flags.calibrator.empty()},
+                               {"--keep-float", !flags.keepFloat.empty()},
+                               {"--frame", !flags.frame.empty()}})
+      if (given) return usage(std::string(flag) + " belongs to --int8");
+    return {};
+  }
+  if (flags.calibration.empty())
+    return usage("--int8 needs --calibration: samples, or a profile made of some");
+  driver::Quantization q;
+  if (!flags.calibrator.empty()) {
+    auto calibrator = quant::calibratorNamed(flags.calibrator);
+    if (!calibrator) return calibrator.error().in("--calibrator");
+    q.codes.calibrator = *calibrator;
+  }
+  q.codes.keepFloat = {flags.keepFloat.begin(), flags.keepFloat.end()};
+  q.profileName = flags.calibration;
+  PLANISH_ASSIGN(q.profile, profileOf(o, flags, q.codes.calibrator.value_or(quant::Calibrator::Mse)));
+  o.int8 = std::move(q);
+  return {};
+}
+
+int compileModel(int argc, char **argv) {
   CLI::App app(
       "Compiles an ONNX model to a self-contained library with a C header.\n"
       "Exit codes: 0 ok, 1 failed, 2 usage, 3 unsupported operator, opset or target feature, 4 bad model\n"
@@ -204,6 +253,7 @@ int run(int argc, char **argv) {
     return report(usage("give a directory to write with -o"));
   if (Status s = addSizes(o.shapes, "--shape", flags.shapes); !s) return report(s.error());
   if (Status s = addSizes(o.maxShapes, "--max-shape", flags.maxShapes); !s) return report(s.error());
+  if (Status s = quantization(o, flags); !s) return report(s.error());
 
   if (Status s = setLimits(o.limits, flags.limits); !s) return report(s.error());
 
@@ -233,7 +283,7 @@ static std::string commandOf(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   try {
-    return run(argc, argv);
+    return compileModel(argc, argv);
   } catch (const std::bad_alloc &) {
     return report(failed("out of memory"));
   } catch (const std::exception &e) {

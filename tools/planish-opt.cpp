@@ -9,6 +9,7 @@
 #include "planish/support/Text.h"
 #include "planish/support/Version.h"
 #include "planish/transform/Passes.h"
+#include "planish/transform/PlaceCodes.h"
 #include "planish/transform/Reduce.h"
 
 #include <CLI/CLI.hpp>
@@ -29,7 +30,7 @@ namespace {
 constexpr int kInternal = 70;
 
 struct Options {
-  std::string file = "-", blobs, reduce;
+  std::string file = "-", blobs, reduce, profile;
   std::vector<std::string> passes, printAfter;
   bool time = false;
 };
@@ -122,8 +123,17 @@ Result<graph::Graph> reduced(graph::Graph g, const std::string &command) {
   return transform::reduce(std::move(g), isInteresting);
 }
 
+/// What --pass may name for graphs: the pipeline's passes and, given a profile, the one that needs it.
+Result<std::vector<transform::PassRow>> graphPasses(const Options &o) {
+  std::vector<transform::PassRow> all(transform::passes().begin(), transform::passes().end());
+  if (o.profile.empty()) return chosen(std::span<const transform::PassRow>(all), o.passes);
+  PLANISH_ASSIGN(quant::Profile profile, quant::readProfile(o.profile));
+  all.push_back(transform::placeCodesRow(std::move(profile), {}));
+  return chosen(std::span<const transform::PassRow>(all), o.passes);
+}
+
 Status runGraph(const std::string &text, const Options &o) {
-  PLANISH_ASSIGN(auto rows, chosen(transform::passes(), o.passes));
+  PLANISH_ASSIGN(auto rows, graphPasses(o));
   PLANISH_ASSIGN(graph::Blobs blobs, readBlobs(o.blobs));
   PLANISH_ASSIGN(graph::Graph g, graph::parse(text, ops::allOps(), blobs));
   PLANISH_TRY(transform::checkGraph(g));
@@ -191,6 +201,8 @@ int run(int argc, char **argv) {
                  "shrink the graph as long as CMD PATH, with its text at PATH and large constants beside it, "
                  "ends with status 0")
       ->type_name("CMD");
+  app.add_option("--profile", o.profile, "calibration profile for the pass place-codes")
+      ->type_name("FILE.json");
   app.add_flag("--time", o.time, "one line per pass on stderr");
   app.add_flag("--list-passes", list, "list the passes in order");
   app.add_flag("--list-ops", listOps, "print docs/operators.md: the operators, and the ONNX ones they serve");

@@ -160,6 +160,7 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
       {"layers", std::move(layers)},
   };
   if (provenance.tuning) manifest["tuning"] = hashed(*provenance.tuning);
+  if (provenance.calibration) manifest["calibration"] = hashed(*provenance.calibration);
   return pretty(std::move(manifest));
 }
 

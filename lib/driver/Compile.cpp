@@ -10,6 +10,7 @@
 #include "planish/support/Text.h"
 #include "planish/transform/Passes.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <filesystem>
@@ -68,16 +69,36 @@ Result<std::string> hashOfFile(const std::string &path) {
   return sha256(std::as_bytes(std::span(bytes)));
 }
 
+/// The passes in order; with --int8 some run twice, before the values get codes and after.
+std::vector<transform::PassRow> passesFor(const Options &o) {
+  std::vector<transform::PassRow> r;
+  if (o.int8) {
+    r.assign(transform::passesBeforeCodes().begin(), transform::passesBeforeCodes().end());
+    transform::PassRow place = transform::placeCodesRow(o.int8->profile, o.int8->codes);
+    place.run = [&q = *o.int8, placed = std::move(place.run)](const Graph &g) -> Result<Graph> {
+      if (quant::identityOf(g) == q.profile.graph) return placed(g);
+      return badInput(
+          "the profile '" + q.profileName +
+          "' is of another model, other input sizes or another version of the compiler; calibrate "
+          "again with the same model and sizes");
+    };
+    r.push_back(std::move(place));
+  }
+  r.insert(r.end(), transform::passes().begin(), transform::passes().end());
+  return r;
+}
+
 Result<Graph> transformed(Graph g, const Options &o, Artifact &art) {
+  const std::vector<transform::PassRow> list = passesFor(o);
   for (const std::string &name : {o.printAfter, o.stopAfter})
-    if (!name.empty() && !transform::findPass(name))
+    if (!name.empty() && std::ranges::find(list, name, &transform::PassRow::name) == list.end())
       return usage("there is no pass '" + name + "'; --list-passes lists them");
   transform::PassOptions options;
   if (!o.printAfter.empty()) options.printAfter = {o.printAfter};
   options.stopAfter = o.stopAfter;
   options.dumpDir = o.dumpDir;
   options.print = [&](std::string_view text) { art.text += text; };
-  return transform::runPasses(std::move(g), transform::passes(), options);
+  return transform::runPasses(std::move(g), list, options);
 }
 
 /// The tuning database of the options, if they name one.
@@ -192,7 +213,11 @@ Result<Artifact> compile(const Options &o) {
   if (target.device != DeviceKind::Cpu)
     return unsupported("target '" + target.name + "' has no library form; use --emit opencl");
   PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
-  artifact::Provenance from{{fileName(o.model), modelHash}, art.notes, {}};
+  artifact::Provenance from{{fileName(o.model), modelHash}, art.notes, {}, {}};
+  if (o.int8) {
+    std::string text = quant::print(o.int8->profile);
+    from.calibration = {fileName(o.int8->profileName), sha256(std::as_bytes(std::span(text)))};
+  }
   if (tuning) from.tuning = {fileName(o.tuning), tuning->sha256()};
   PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from));
   clock.lap("code");
@@ -204,6 +229,11 @@ Result<Artifact> compile(const Options &o) {
   art.libraryBytes = files.libraryBytes;
   clock.lap("write");
   return art;
+}
+
+Result<Graph> graphToProfile(const Options &o) {
+  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
+  return transform::runPasses(std::move(model.graph), transform::passesBeforeCodes(), {});
 }
 
 Result<std::vector<lower::Computation>> computationsOf(const Options &o) {

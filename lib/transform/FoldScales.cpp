@@ -1,4 +1,4 @@
-#include "Questions.h"
+#include "Contractions.h"
 #include "planish/transform/Passes.h"
 
 #include <algorithm>
@@ -55,53 +55,6 @@ std::optional<Rescaling> rescalingOf(const Graph &g, const Node &node) {
     r.scale.push_back(scale), r.shift.push_back(shift);
   }
   return r;
-}
-
-/// How a contraction's output dimension shows in its constant operands.
-struct Channels {
-  size_t weight = 0, weightDim = 0;  // operand, and its dimension that is the output's
-  int bias = -1;                     // operand that the sum starts with, if it has one
-};
-
-bool sameIndex(const loop::Compute &c, const loop::Expr &a, const loop::Expr &b) {
-  return loop::equal(loop::affine(withoutUnitAxes(c, a)), loop::affine(withoutUnitAxes(c, b)));
-}
-
-/// The operand that the sum starts with: a vector over the output's dimension `dim`; -1 if there is
-/// none, nothing if the start is something else.
-std::optional<int> biasOf(const Meaning &m, size_t dim) {
-  if (!m.compute.init) return -1;
-  int operand = operandRead(m, m.compute.init);
-  if (operand < 0) {
-    auto *zero = loop::as<loop::FloatImm>(m.compute.init);
-    return zero && zero->value == 0 ? std::optional(-1) : std::nullopt;
-  }
-  auto *access = loop::as<loop::Load>(m.compute.init);
-  if (access->indices.size() != 1 || !sameIndex(m.compute, access->indices[0], m.compute.outIndices[dim]))
-    return std::nullopt;
-  return operand;
-}
-
-/// Whether scaling slices of a constant operand scales slices of the output, and how.
-std::optional<Channels> channelsOf(const Graph &g, const Node &node, const Meaning &m, size_t dim) {
-  const loop::Compute &c = m.compute;
-  auto *result = loop::as<loop::VarRef>(c.value);
-  if (c.combine != loop::Combine::Sum || c.accumulator != DType::f32 || !result || result->var != c.sum)
-    return std::nullopt;
-  Channels r;
-  for (const loop::Expr &factor : {c.rhs, c.lhs}) {
-    int operand = factor ? operandRead(m, factor) : -1;
-    if (operand < 0 || !g[node.inputs[size_t(operand)]].isConstant()) continue;
-    const std::vector<loop::Expr> &indices = loop::as<loop::Load>(factor)->indices;
-    for (size_t d = 0; d < indices.size(); ++d) {
-      if (!sameIndex(c, indices[d], c.outIndices[dim])) continue;
-      auto bias = biasOf(m, dim);
-      if (!bias || (*bias >= 0 && !g[node.inputs[size_t(*bias)]].isConstant())) return std::nullopt;
-      r.weight = size_t(operand), r.weightDim = d, r.bias = *bias;
-      return r;
-    }
-  }
-  return std::nullopt;
 }
 
 class ScaleFolder {

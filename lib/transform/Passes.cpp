@@ -17,16 +17,19 @@ namespace planish::transform {
 
 namespace {
 
-constexpr std::array<PassRow, 8> kPasses{{
-    {"quantize", "folds quantize and dequantize around operators into integer kernels", quantize},
-    {"pad-channels", "appends channels of zeros where codes are summed over fewer than four", padChannels},
-    {"fold-constants", "computes what depends on constants alone", foldConstants},
-    {"canonicalize", "removes and merges what only renames elements", canonicalize},
-    {"fold-scales", "merges per-channel scales and shifts into the weights before them", foldScales},
-    {"route-channels", "merges shuffles of channels into what reads them", routeChannels},
-    {"layout", "chooses how every value lies in memory", layout},
-    {"fuse", "grows groups of operators that become one kernel", fuse},
-}};
+const std::array<PassRow, 8> &table() {
+  static const std::array<PassRow, 8> rows{{
+      {"quantize", "folds quantize and dequantize around operators into integer kernels", quantize},
+      {"pad-channels", "appends channels of zeros where codes are summed over fewer than four", padChannels},
+      {"fold-constants", "computes what depends on constants alone", foldConstants},
+      {"canonicalize", "removes and merges what only renames elements", canonicalize},
+      {"fold-scales", "merges per-channel scales and shifts into the weights before them", foldScales},
+      {"route-channels", "merges shuffles of channels into what reads them", routeChannels},
+      {"layout", "chooses how every value lies in memory", layout},
+      {"fuse", "grows groups of operators that become one kernel", fuse},
+  }};
+  return rows;
+}
 
 bool mentions(const std::vector<std::string> &list, std::string_view name) {
   return std::ranges::any_of(list, [&](const std::string &s) { return s == name || s == "all"; });
@@ -59,11 +62,11 @@ std::string timingLine(std::string_view pass, double seconds, const Graph &g) {
 
 } // namespace
 
-std::span<const PassRow> passes() { return kPasses; }
+std::span<const PassRow> passes() { return table(); }
 
 const PassRow *findPass(std::string_view name) {
-  auto found = std::ranges::find(kPasses, name, &PassRow::name);
-  return found == kPasses.end() ? nullptr : &*found;
+  auto found = std::ranges::find(table(), name, &PassRow::name);
+  return found == table().end() ? nullptr : &*found;
 }
 
 Status checkGraph(const Graph &g) {
@@ -81,7 +84,7 @@ Status checkGraph(const Graph &g) {
 static Result<Graph> applied(const PassRow &pass, Graph g) {
   for (uint32_t n = 0; n < g.nodes().size(); ++n) {
     const graph::Node &node = g[graph::NodeId{n}];
-    if (node.op->control == graph::Control::None) continue;
+    if (node.op->control == graph::Control::None || !pass.regions) continue;
     std::vector<Graph> regions;
     for (const Graph &region : node.regions) {
       PLANISH_ASSIGN(Graph made, applied(pass, region));

@@ -10,18 +10,19 @@ from __future__ import annotations
 import os
 import pathlib
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
 
 from planish._planish import Model, TensorInfo
 from planish._source import ModelSource, Sizes, model_file, sizes
+from planish.calibration import Profile, calibrate, profile_file
 from planish.errors import CompileError, Error, LoadError, RunError, UnsupportedError
 from planish.tuning import TunedKernel, Tuning, TuningProgress, tune
 
 __all__ = [
-    "Artifact", "CompileError", "Error", "LoadError", "Model", "RunError", "TensorInfo", "TunedKernel", "Tuning",
-    "TuningProgress", "UnsupportedError", "compile", "load", "tune",
+    "Artifact", "CompileError", "Error", "LoadError", "Model", "Profile", "RunError", "TensorInfo", "TunedKernel",
+    "Tuning", "TuningProgress", "UnsupportedError", "calibrate", "compile", "load", "tune",
 ]
 
 
@@ -59,6 +60,9 @@ def compile(
     library: str = "so",
     tuning: Union[str, os.PathLike[str], None] = None,
     strict: bool = False,
+    int8: Union[Profile, str, os.PathLike[str], None] = None,
+    calibrator: Optional[str] = None,
+    keep_float: Iterable[str] = (),
 ) -> Artifact:
     """Compiles an ONNX model into a directory with a library, its C header, a manifest and a report.
 
@@ -70,17 +74,21 @@ def compile(
     library: "so", "a" or "both".
     tuning: a database that tune() wrote, to take the kernels' knobs from.
     strict: no Winograd transform and no sum split over vector lanes; slower.
+    int8: what calibrate() returned, or its file: the model computes with 8-bit codes.
+    calibrator: how ranges follow from it ("minmax", "percentile", "entropy", "mse"); default: as calibrate() was told.
+    keep_float: ONNX nodes that int8 leaves with real numbers.
 
     Raises CompileError, or UnsupportedError with all that is missing; FileNotFoundError without the file.
     """
     from planish import _compiler
 
-    with model_file(model, name or "model") as path:
+    with model_file(model, name or "model") as path, profile_file(int8) as profile:
         directory = os.fspath(out) if out is not None else tempfile.mkdtemp(prefix=f"planish-{path.stem}-")
         try:
             done = _compiler.compile(
                 model=str(path), output=directory, target=target, name=name or "", shapes=sizes(shapes),
-                max_shapes=sizes(max_shapes), library=library, tuning=os.fspath(tuning or ""), strict=strict)
+                max_shapes=sizes(max_shapes), library=library, tuning=os.fspath(tuning or ""), strict=strict,
+                profile=profile, calibrator=calibrator or "", keep_float=set(keep_float))
         except BaseException:
             if out is None:
                 os.rmdir(directory)  # a failed compilation writes nothing

@@ -1,4 +1,4 @@
-"""python -m planish tune: planish.tune as a command."""
+"""python -m planish tune|calibrate: planish.tune and planish.calibrate as commands."""
 
 import argparse
 import json
@@ -34,10 +34,26 @@ def _parser():
     tune.add_argument("--database", required=True, metavar="DB.jsonl")
     tune.add_argument("--target", default="cpu", metavar="T")
     tune.add_argument("--seconds", type=float, default=120, metavar="S")
-    tune.add_argument("--shape", action="append", default=[], metavar="IN=1x3x640x640")
-    tune.add_argument("--max-shape", action="append", default=[], metavar="IN=1x3x640x640")
+    _add_sizes(tune)
     tune.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    tune.set_defaults(run=_tune)
+    calibrate = commands.add_parser("calibrate", help="note which numbers a model's values take on samples",
+                                    description="Writes the profile that compile-model --int8 --calibration reads.")
+    calibrate.add_argument("model", metavar="MODEL.onnx")
+    calibrate.add_argument("--samples", required=True, metavar="DIR|FILE.npz",
+                           help="arrays by input, or pictures (with --frame)")
+    calibrate.add_argument("-o", "--output", required=True, metavar="PROFILE.json")
+    calibrate.add_argument("--frame", metavar="FRAME.json", help="how pictures become the input")
+    calibrate.add_argument("--calibrator", default="mse", metavar="minmax|percentile|entropy|mse",
+                           help="how ranges will follow (default: mse)")
+    _add_sizes(calibrate)
+    calibrate.set_defaults(run=_calibrate)
     return parser
+
+
+def _add_sizes(parser):
+    parser.add_argument("--shape", action="append", default=[], metavar="IN=1x3x640x640")
+    parser.add_argument("--max-shape", action="append", default=[], metavar="IN=1x3x640x640")
 
 
 def _print_table(result):
@@ -49,6 +65,29 @@ def _print_table(result):
         print(f"{100 * kernel.share:5.1f} %  {times}  {kernel.about}" + (f"  {changed}" if changed else ""))
 
 
+def _tune(options, shapes, max_shapes):
+    try:
+        result = planish.tune(options.model, database=options.database, target=options.target, seconds=options.seconds,
+                              shapes=shapes, max_shapes=max_shapes)
+    except KeyboardInterrupt:
+        print(f"interrupted; {options.database} keeps what was found", file=sys.stderr)
+        return EXIT_INTERRUPTED
+    if options.json:
+        print(json.dumps(asdict(result), indent=1))
+    else:
+        _print_table(result)
+        print(f"{options.database}: {result}")
+    return 0
+
+
+def _calibrate(options, shapes, max_shapes):
+    profile = planish.calibrate(options.model, options.samples, frame=options.frame, calibrator=options.calibrator,
+                                shapes=shapes, max_shapes=max_shapes)
+    profile.save(options.output)
+    print(f"{options.output}: {len(profile.ranges)} values on {profile.samples} samples")
+    return 0
+
+
 def main(arguments=None):
     parser = _parser()
     options = parser.parse_args(arguments)
@@ -57,20 +96,10 @@ def main(arguments=None):
     except argparse.ArgumentTypeError as error:
         parser.error(str(error))
     try:
-        result = planish.tune(options.model, database=options.database, target=options.target, seconds=options.seconds,
-                              shapes=shapes, max_shapes=max_shapes)
-    except KeyboardInterrupt:
-        print(f"interrupted; {options.database} keeps what was found", file=sys.stderr)
-        return EXIT_INTERRUPTED
+        return options.run(options, shapes, max_shapes)
     except (planish.CompileError, FileNotFoundError) as error:
-        print(f"python -m planish tune: {error}", file=sys.stderr)
+        print(f"python -m planish {options.command}: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_BAD_FILE)
-    if options.json:
-        print(json.dumps(asdict(result), indent=1))
-    else:
-        _print_table(result)
-        print(f"{options.database}: {result}")
-    return 0
 
 
 if __name__ == "__main__":

@@ -30,7 +30,20 @@ def compile(
     library: str,
     tuning: str,
     strict: bool,
+    profile: str,
+    calibrator: str,
+    keep_float: set[str],
 ) -> Result: ...
+def calibrate(
+    *,
+    model: str,
+    samples: str,
+    frame: str,
+    calibrator: str,
+    output: str,
+    shapes: dict[str, list[int]],
+    max_shapes: dict[str, list[int]],
+) -> None: ...
 def tune(
     *,
     model: str,

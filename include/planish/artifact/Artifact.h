@@ -22,7 +22,8 @@ struct Provenance {
   };
   File model;
   std::vector<std::string> notes;  // what the tools told the user
-  std::optional<File> tuning;      // the database that chose knobs
+  std::optional<File> tuning{};      // the database that chose knobs
+  std::optional<File> calibration{}; // the profile that 8-bit codes come from
 };
 
 /// The files, by name, in memory: nothing is on disk before all of them are there.

@@ -5,9 +5,11 @@
 #include "planish/lower/Lower.h"
 #include "planish/onnx/Import.h"
 #include "planish/support/Result.h"
+#include "planish/transform/PlaceCodes.h"
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,6 +17,13 @@ namespace planish::driver {
 
 /// A textual form to look at instead of building a library.
 enum class Emit : uint8_t { Nothing, Graph, Loop, Llvm, Assembly, C, OpenCl };
+
+/// How a model of real numbers becomes one of 8-bit codes.
+struct Quantization {
+  quant::Profile profile; // of the graph that graphToProfile() gives
+  std::string profileName; // of the file or the samples it comes from, for messages and the manifest
+  transform::CodeOptions codes;
+};
 
 struct Options {
   std::string model;                                      // path of the ONNX file
@@ -27,6 +36,7 @@ struct Options {
   artifact::LibraryKind library = artifact::LibraryKind::Shared;
   std::string tuning; // path of a tuning database (schedule/Tuning.h) to take knobs from; may be empty
   bool strict = false; // no Winograd transform, no sums split over lanes; slower
+  std::optional<Quantization> int8; // absent: numbers stay as the model has them
   Emit emit = Emit::Nothing;
   std::string printAfter; // graph pass whose result goes to `text`
   std::string stopAfter; // last graph pass to run
@@ -57,6 +67,9 @@ struct Artifact {
 
 /// ONNX file -> directory with library, header, manifest and report.
 Result<Artifact> compile(const Options &options);
+
+/// The model as it stands when its values are profiled and become codes; of the options, model and sizes count.
+Result<graph::Graph> graphToProfile(const Options &options);
 
 /// The first half alone: what compile() would schedule for the same options, each distinct computation once.
 Result<std::vector<lower::Computation>> computationsOf(const Options &options);

@@ -41,7 +41,8 @@ Result<Graph> fuse(const Graph &g);
 
 struct PassRow {
   std::string_view name, summary;
-  Result<Graph> (*run)(const Graph &);
+  std::function<Result<Graph>(const Graph &)> run;
+  bool regions = true; // whether it runs on the regions of control flow as well
 };
 /// The passes by name, in pipeline order.
 std::span<const PassRow> passes();

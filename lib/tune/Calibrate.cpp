@@ -1,0 +1,37 @@
+#include "planish/tune/Calibrate.h"
+
+#include "planish/transform/Equalize.h"
+#include "planish/transform/PlaceCodes.h"
+
+namespace planish::tune {
+
+namespace {
+
+Result<quant::Profile> profiled(const graph::Graph &g, Samples &samples, quant::Calibrator calibrator) {
+  std::vector<graph::ValueId> watched = transform::valuesToProfile(g);
+  std::vector<std::string> names;
+  for (graph::ValueId v : watched) names.push_back(g[v].name);
+  quant::Profiler profiler(std::move(names));
+  PLANISH_TRY(observe(g, watched, samples, [&](size_t, size_t index, const TensorView &value) -> Status {
+    profiler.add(index, value.shape, value.floats());
+    return {};
+  }));
+  return profiler.finish(quant::identityOf(g), samples.count(), calibrator);
+}
+
+} // namespace
+
+Result<quant::Profile> calibrate(const graph::Graph &g, Samples &samples, quant::Calibrator calibrator) {
+  if (samples.count() == 0) return badInput("there are no samples to calibrate with");
+  PLANISH_ASSIGN(quant::Profile first, profiled(g, samples, calibrator));
+  quant::Equalization factors = transform::equalization(g, first);
+  if (factors.empty()) return first;
+  // Channels change their sizes, so values are looked at once more.
+  PLANISH_ASSIGN(graph::Graph equalized, transform::equalized(g, factors));
+  PLANISH_ASSIGN(quant::Profile second, profiled(equalized, samples, calibrator));
+  second.graph = first.graph;
+  second.equalization = std::move(factors);
+  return second;
+}
+
+} // namespace planish::tune
