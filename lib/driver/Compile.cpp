@@ -69,8 +69,8 @@ Result<std::string> hashOfFile(const std::string &path) {
   return sha256(std::as_bytes(std::span(bytes)));
 }
 
-/// The passes in order; with --int8 some run twice, before the values get codes and after.
-std::vector<transform::PassRow> passesFor(const Options &o) {
+/// What a model goes through before the pass `quantize`.
+std::vector<transform::PassRow> passesToCodes(const Options &o) {
   std::vector<transform::PassRow> r;
   if (o.int8) {
     r.assign(transform::passesBeforeCodes().begin(), transform::passesBeforeCodes().end());
@@ -84,6 +84,15 @@ std::vector<transform::PassRow> passesFor(const Options &o) {
     };
     r.push_back(std::move(place));
   }
+  if (!o.repairs.empty())
+    r.push_back({"repair", "quantizes layers anew",
+                 [&](const Graph &g) { return transform::repaired(g, o.repairs); }, false});
+  return r;
+}
+
+/// The passes in order; with --int8 some run twice, before the values get codes and after.
+std::vector<transform::PassRow> passesFor(const Options &o) {
+  std::vector<transform::PassRow> r = passesToCodes(o);
   r.insert(r.end(), transform::passes().begin(), transform::passes().end());
   return r;
 }
@@ -234,6 +243,11 @@ Result<Artifact> compile(const Options &o) {
 Result<Graph> graphToProfile(const Options &o) {
   PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
   return transform::runPasses(std::move(model.graph), transform::passesBeforeCodes(), {});
+}
+
+Result<Graph> graphWithCodes(const Options &o) {
+  PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes}));
+  return transform::runPasses(std::move(model.graph), passesToCodes(o), {});
 }
 
 Result<std::vector<lower::Computation>> computationsOf(const Options &o) {

@@ -5,6 +5,7 @@
 #include "planish/lower/Lower.h"
 #include "planish/onnx/Import.h"
 #include "planish/support/Result.h"
+#include "planish/transform/Layers.h"
 #include "planish/transform/PlaceCodes.h"
 
 #include <cstdint>
@@ -37,6 +38,8 @@ struct Options {
   std::string tuning; // path of a tuning database (schedule/Tuning.h) to take knobs from; may be empty
   bool strict = false; // no Winograd transform, no sums split over lanes; slower
   std::optional<Quantization> int8; // absent: numbers stay as the model has them
+  transform::Repairs
+      repairs; // of a quantized model's layers, made before the passes (tune/Compare.h finds them)
   Emit emit = Emit::Nothing;
   std::string printAfter; // graph pass whose result goes to `text`
   std::string stopAfter; // last graph pass to run
@@ -70,6 +73,9 @@ Result<Artifact> compile(const Options &options);
 
 /// The model as it stands when its values are profiled and become codes; of the options, model and sizes count.
 Result<graph::Graph> graphToProfile(const Options &options);
+
+/// The model as it stands before the pass `quantize`: with the codes of `int8` and the repairs, if there are any.
+Result<graph::Graph> graphWithCodes(const Options &options);
 
 /// The first half alone: what compile() would schedule for the same options, each distinct computation once.
 Result<std::vector<lower::Computation>> computationsOf(const Options &options);
