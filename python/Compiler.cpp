@@ -1,4 +1,7 @@
 // planish._compiler: the driver and the tuner.
+#include "Accuracy.h"
+#include "Binding.h"
+#include "Comparison.h"
 #include "planish/driver/Compile.h"
 #include "planish/tune/Calibrate.h"
 #include "planish/tune/Tune.h"
@@ -14,16 +17,8 @@ namespace py = pybind11;
 namespace planish {
 namespace {
 
-using Shapes = std::map<std::string, std::vector<int64_t>>;
-
-/// Raises the exception of planish.errors that stands for this kind of problem.
-[[noreturn]] void raise(const Diagnostic &problem) {
-  const char *type = problem.kind == ErrorKind::Unsupported ? "UnsupportedError" : "CompileError";
-  const py::object error = py::module_::import("planish.errors").attr(type)(problem.text);
-  error.attr("exit_code") = exitCode(problem.kind);
-  PyErr_SetObject(reinterpret_cast<PyObject *>(Py_TYPE(error.ptr())), error.ptr());
-  throw py::error_already_set();
-}
+using python::raise;
+using python::Shapes;
 
 quant::Calibrator calibratorNamed(const std::string &name) {
   auto row = quant::calibratorNamed(name);
@@ -35,7 +30,7 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
                          const std::string &name, const Shapes &shapes, const Shapes &maxShapes,
                          const std::string &library, const std::string &tuning, bool strict,
                          const std::string &profile, const std::string &calibrator,
-                         const std::set<std::string> &keepFloat) {
+                         const std::set<std::string> &keepFloat, const transform::Repairs &repairs) {
   driver::Options options;
   options.model = model;
   options.output = output;
@@ -45,6 +40,7 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
   options.maxShapes = maxShapes;
   options.tuning = tuning;
   options.strict = strict;
+  options.repairs = repairs;
   if (library == "a") {
     options.library = artifact::LibraryKind::Static;
   } else if (library == "both") {
@@ -160,9 +156,12 @@ PYBIND11_MODULE(_compiler, module) {
       .def_readonly("weights_bytes", &driver::Artifact::weightsBytes)
       .def_readonly("arena_bytes", &driver::Artifact::arenaBytes)
       .def_readonly("library_bytes", &driver::Artifact::libraryBytes);
+  python::bindComparison(module);
+  python::bindAccuracy(module);
   module.def("compile", &compile, py::kw_only(), py::arg("model"), py::arg("output"), py::arg("target"),
              py::arg("name"), py::arg("shapes"), py::arg("max_shapes"), py::arg("library"), py::arg("tuning"),
-             py::arg("strict"), py::arg("profile"), py::arg("calibrator"), py::arg("keep_float"));
+             py::arg("strict"), py::arg("profile"), py::arg("calibrator"), py::arg("keep_float"),
+             py::arg("repairs"));
   module.def("calibrate", &calibrateModel, py::kw_only(), py::arg("model"), py::arg("samples"),
              py::arg("frame"), py::arg("calibrator"), py::arg("output"), py::arg("shapes"),
              py::arg("max_shapes"));

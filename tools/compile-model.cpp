@@ -4,6 +4,7 @@
 #include "planish/support/Version.h"
 #include "planish/target/Target.h"
 #include "planish/transform/Passes.h"
+#include "planish/tune/Accuracy.h"
 #include "planish/tune/Calibrate.h"
 #include "samples/Samples.h"
 
@@ -119,7 +120,7 @@ void addChoice(CLI::App &app, const std::string &flag, Enum &value, const std::m
 
 struct Flags {
   std::vector<std::string> shapes, maxShapes, limits, keepFloat;
-  std::string calibration, calibrator, frame;
+  std::string calibration, calibrator, frame, maxDrop, eval;
   bool int8 = false, json = false, targets = false, passes = false;
 };
 
@@ -171,6 +172,14 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                  "ONNX node that --int8 leaves with real numbers; repeatable")
       ->option_text("NODE")
       ->allow_extra_args(false);
+  app.add_option(
+         "--max-drop", flags.maxDrop,
+         "keep layers in fp32 until the metric of --eval loses no more than this, or this share of it")
+      ->option_text("D|D%");
+  app.add_option(
+         "--eval", flags.eval,
+         "command that prints a metric, larger is better; gets the compiled directory as its last argument")
+      ->option_text("CMD");
   app.add_option("--frame", flags.frame, "how the pictures of --calibration become the input")
       ->option_text("FRAME.json");
   app.add_flag("--strict", o.strict, "no Winograd transform, no sums split over lanes");
@@ -213,12 +222,18 @@ Status quantization(driver::Options &o, const Flags &flags) {
     for (auto [flag, given] : {std::pair{"--calibration", !flags.calibration.empty()},
                                {"--calibrator", !flags.calibrator.empty()},
                                {"--keep-float", !flags.keepFloat.empty()},
+                               {"--max-drop", !flags.maxDrop.empty()},
+                               {"--eval", !flags.eval.empty()},
                                {"--frame", !flags.frame.empty()}})
       if (given) return usage(std::string(flag) + " belongs to --int8");
     return {};
   }
   if (flags.calibration.empty())
     return usage("--int8 needs --calibration: samples, or a profile made of some");
+  if (flags.maxDrop.empty() != flags.eval.empty()) return usage("--max-drop and --eval belong together");
+  if (!flags.maxDrop.empty() && flags.calibration.ends_with(".json"))
+    return usage(
+        "--max-drop needs samples for --calibration, not a profile: they say which layers suffer most");
   driver::Quantization q;
   if (!flags.calibrator.empty()) {
     auto calibrator = quant::calibratorNamed(flags.calibrator);
@@ -230,6 +245,24 @@ Status quantization(driver::Options &o, const Flags &flags) {
   PLANISH_ASSIGN(q.profile, profileOf(o, flags, q.codes.calibrator.value_or(quant::Calibrator::Mse)));
   o.int8 = std::move(q);
   return {};
+}
+
+/// Compiles with the layers in fp32 that --max-drop needs; a note says which.
+Result<driver::Artifact> compileWithin(const driver::Options &o, const Flags &flags) {
+  tune::AccuracyOptions options{o, {}, {}, {}};
+  PLANISH_ASSIGN(options.bound, tune::boundOf(flags.maxDrop));
+  options.evaluate = [&](const std::string &directory) {
+    return tune::metricOfCommand(flags.eval, directory);
+  };
+  options.progress = [](const tune::Trial &t) {
+    std::fprintf(stderr, "compile-model: %zu layers in fp32: %g%s\n", t.kept, t.metric,
+                 t.within ? "" : ", too low");
+  };
+  PLANISH_ASSIGN(graph::Graph g, driver::graphToProfile(o));
+  PLANISH_ASSIGN(auto samples, samples::openSamples(flags.calibration, flags.frame, g));
+  PLANISH_ASSIGN(tune::Accuracy r, tune::compileWithin(options, *samples));
+  r.artifact.notes.push_back(tune::summaryOf(r));
+  return std::move(r.artifact);
 }
 
 int compileModel(int argc, char **argv) {
@@ -256,8 +289,7 @@ int compileModel(int argc, char **argv) {
   if (Status s = quantization(o, flags); !s) return report(s.error());
 
   if (Status s = setLimits(o.limits, flags.limits); !s) return report(s.error());
-
-  Result<driver::Artifact> a = driver::compile(o);
+  Result<driver::Artifact> a = flags.maxDrop.empty() ? driver::compile(o) : compileWithin(o, flags);
   if (!a) return report(a.error());
   for (const std::string &n : a->notes) std::fprintf(stderr, "compile-model: %s\n", n.c_str());
   const std::string text = flags.json ? jsonOf(*a) : a->text;

@@ -1,5 +1,6 @@
 #include "planish/tune/Observe.h"
 
+#include "ScratchFolder.h"
 #include "planish/artifact/Artifact.h"
 #include "planish/lower/Lower.h"
 #include "planish/runtime.h"
@@ -7,8 +8,6 @@
 #include "planish/transform/Passes.h"
 
 #include <algorithm>
-#include <cstdlib>
-#include <filesystem>
 #include <map>
 #include <optional>
 
@@ -18,30 +17,6 @@ using graph::Graph;
 using graph::ValueId;
 
 namespace {
-
-/// A folder for the time of its life.
-class ScratchFolder {
-public:
-  static Result<ScratchFolder> make() {
-    std::error_code error;
-    std::string pattern = (std::filesystem::temp_directory_path(error) / "planish.XXXXXX").string();
-    if (error || !mkdtemp(pattern.data()))
-      return failed("cannot make a folder in '" + std::filesystem::path(pattern).parent_path().string() +
-                    "'; TMPDIR names another place");
-    return ScratchFolder(pattern);
-  }
-  ScratchFolder(ScratchFolder &&other) noexcept : path(std::exchange(other.path, {})) {}
-  ScratchFolder &operator=(ScratchFolder &&) = delete;
-  ~ScratchFolder() {
-    std::error_code ignored;
-    if (!path.empty()) std::filesystem::remove_all(path, ignored);
-  }
-  const std::string &name() const { return path; }
-
-private:
-  explicit ScratchFolder(std::string path) : path(std::move(path)) {}
-  std::string path;
-};
 
 struct CloseModel {
   void operator()(const planish_model *m) const { planish_close(m); }

@@ -16,13 +16,16 @@ from typing import Optional, Union
 
 from planish._planish import Model, TensorInfo
 from planish._source import ModelSource, Sizes, model_file, sizes
+from planish.accuracy import Accuracy, compile_within
 from planish.calibration import Profile, calibrate, profile_file
+from planish.comparison import Comparison, Deviation, LayerError, OutputError, Repairs, Sensitivity, compare
 from planish.errors import CompileError, Error, LoadError, RunError, UnsupportedError
 from planish.tuning import TunedKernel, Tuning, TuningProgress, tune
 
 __all__ = [
-    "Artifact", "CompileError", "Error", "LoadError", "Model", "Profile", "RunError", "TensorInfo", "TunedKernel",
-    "Tuning", "TuningProgress", "UnsupportedError", "calibrate", "compile", "load", "tune",
+    "Accuracy", "Artifact", "Comparison", "CompileError", "Deviation", "Error", "LayerError", "LoadError", "Model", "OutputError",
+    "Profile", "RunError", "Sensitivity", "TensorInfo", "TunedKernel", "Tuning", "TuningProgress", "UnsupportedError",
+    "calibrate", "compare", "compile", "compile_within", "load", "tune",
 ]
 
 
@@ -63,6 +66,7 @@ def compile(
     int8: Union[Profile, str, os.PathLike[str], None] = None,
     calibrator: Optional[str] = None,
     keep_float: Iterable[str] = (),
+    repairs: Optional[Repairs] = None,
 ) -> Artifact:
     """Compiles an ONNX model into a directory with a library, its C header, a manifest and a report.
 
@@ -77,6 +81,7 @@ def compile(
     int8: what calibrate() returned, or its file: the model computes with 8-bit codes.
     calibrator: how ranges follow from it ("minmax", "percentile", "entropy", "mse"); default: as calibrate() was told.
     keep_float: ONNX nodes that int8 leaves with real numbers.
+    repairs: what compare() found to mend the layers of a quantized model.
 
     Raises CompileError, or UnsupportedError with all that is missing; FileNotFoundError without the file.
     """
@@ -88,7 +93,8 @@ def compile(
             done = _compiler.compile(
                 model=str(path), output=directory, target=target, name=name or "", shapes=sizes(shapes),
                 max_shapes=sizes(max_shapes), library=library, tuning=os.fspath(tuning or ""), strict=strict,
-                profile=profile, calibrator=calibrator or "", keep_float=set(keep_float))
+                profile=profile, calibrator=calibrator or "", keep_float=set(keep_float),
+                repairs=repairs if repairs is not None else _compiler.Repairs())
         except BaseException:
             if out is None:
                 os.rmdir(directory)  # a failed compilation writes nothing

@@ -1,4 +1,4 @@
-"""python -m planish tune|calibrate: planish.tune and planish.calibrate as commands."""
+"""python -m planish tune|calibrate|compare: what these functions of planish do, as commands."""
 
 import argparse
 import json
@@ -48,6 +48,18 @@ def _parser():
                            help="how ranges will follow (default: mse)")
     _add_sizes(calibrate)
     calibrate.set_defaults(run=_calibrate)
+    compare = commands.add_parser("compare", help="find where a quantized model loses accuracy, and why",
+                                  description="Runs a quantized model and its float model side by side and prints a line per "
+                                              "layer, the noisiest by itself first.")
+    compare.add_argument("model", metavar="MODEL.onnx")
+    compare.add_argument("samples", metavar="DIR|FILE.npz", help="arrays by input, or pictures (with --frame)")
+    compare.add_argument("--reference", metavar="FLOAT.onnx", help="the float model (default: the model without rounding)")
+    compare.add_argument("--int8", metavar="PROFILE.json", help="for a float MODEL: what calibrate wrote")
+    compare.add_argument("--frame", metavar="FRAME.json", help="how pictures become the input")
+    compare.add_argument("--shape", action="append", default=[], metavar="IN=1x3x640x640")
+    compare.add_argument("--repair", metavar="DIR", help="mend the layers, compile the model, compare it again")
+    compare.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
+    compare.set_defaults(run=_compare, max_shape=[])
     return parser
 
 
@@ -85,6 +97,26 @@ def _calibrate(options, shapes, max_shapes):
                                 shapes=shapes, max_shapes=max_shapes)
     profile.save(options.output)
     print(f"{options.output}: {len(profile.ranges)} values on {profile.samples} samples")
+    return 0
+
+
+def _compare(options, shapes, _):
+    def compared(repairs):
+        return planish.compare(options.model, options.reference, options.samples, int8=options.int8, frame=options.frame,
+                               shapes=shapes, repairs=repairs)
+
+    result = compared(None)
+    repairs = result.repairs
+    if options.repair:
+        planish.compile(options.model, int8=options.int8, out=options.repair, shapes=shapes, repairs=repairs)
+        result = compared(repairs)
+    if options.json:
+        fields = {field: [asdict(entry) for entry in getattr(result, field)] for field in ("layers", "outputs", "contractions")}
+        print(json.dumps({"samples": result.samples, **fields}, indent=1))
+    else:
+        print(result)
+    if options.repair:
+        print(f"{options.repair}: {len(repairs)} layer{'' if len(repairs) == 1 else 's'} mended", file=sys.stderr)
     return 0
 
 

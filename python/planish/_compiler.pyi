@@ -33,6 +33,7 @@ def compile(
     profile: str,
     calibrator: str,
     keep_float: set[str],
+    repairs: Repairs,
 ) -> Result: ...
 def calibrate(
     *,
@@ -54,3 +55,32 @@ def tune(
     max_shapes: dict[str, list[int]],
     progress: Optional[Callable[[dict[str, Any]], object]],
 ) -> tuple[list[dict[str, Any]], dict[str, Any]]: ...
+
+class Repairs:
+    def __init__(self) -> None: ...
+    def __len__(self) -> int: ...
+
+def compare(
+    *,
+    model: str,
+    reference: str,
+    profile: str,
+    samples: str,
+    frame: str,
+    shapes: dict[str, list[int]],
+    repairs: Repairs,
+) -> dict[str, Any]: ...
+def compile_within(
+    *,
+    model: str,
+    output: str,
+    target: str,
+    name: str,
+    shapes: dict[str, list[int]],
+    profile: str,
+    keep_float: set[str],
+    samples: str,
+    frame: str,
+    max_drop: str,
+    evaluate: Callable[[str], float],
+) -> dict[str, Any]: ...

@@ -71,7 +71,7 @@ def calibrate(
     """
     from planish import _compiler
 
-    with model_file(model, "model") as path, _sample_files(samples) as source, tempfile.TemporaryDirectory() as scratch:
+    with model_file(model, "model") as path, sample_files(samples) as source, tempfile.TemporaryDirectory() as scratch:
         output = pathlib.Path(scratch, "profile.json")
         _compiler.calibrate(model=str(path), samples=source, frame=os.fspath(frame or ""), calibrator=calibrator,
                             output=str(output), shapes=sizes(shapes), max_shapes=sizes(max_shapes))
@@ -79,7 +79,7 @@ def calibrate(
 
 
 @contextlib.contextmanager
-def _sample_files(samples: Samples) -> Iterator[str]:
+def sample_files(samples: Samples) -> Iterator[str]:
     """Samples as a path; those in memory become files for as long as it takes."""
     if isinstance(samples, (str, os.PathLike)):
         yield os.fspath(samples)

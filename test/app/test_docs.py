@@ -10,6 +10,7 @@ import nets
 import numpy
 import onnx
 import pytest
+import quantizing
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ["PLANISH_BIN"])
@@ -43,6 +44,17 @@ def folder(tmp_path):
     onnx.save(net(["N", 3, 16, 16]), tmp_path / "net.onnx")
     onnx.save(net([1, 3, "H", "W"]), tmp_path / "free.onnx")
     onnx.save(nets.quantized_conv([1, 3, 16, 16]), tmp_path / "net_qdq.onnx")
+    floats = nets.two_convolutions()
+    samples = numpy.random.default_rng(2).random((4, 3, 16, 16), numpy.float32)
+    ranges = quantizing.ranges_of(quantizing.runner(quantizing.with_all_outputs(floats)), [{"x": x[None]} for x in samples])
+    coded = {name: ranges[name] for name in ("x", "r1", "y")}
+    onnx.save(floats, tmp_path / "net_float.onnx")
+    onnx.save(quantizing.quantized(floats, coded, scales={"r1": 1 / 32}), tmp_path / "net_broken.onnx")
+    numpy.savez(tmp_path / "samples.npz", x=samples)
+    run = quantizing.runner(floats)
+    numpy.save(tmp_path / "labels.npy", [run({"x": x[None]})["y"].argmax() for x in samples])
+    for name, text in re.findall(r"^\$ cat (\w+\.py)\n(.*?)(?=^\$ |^```)", text_of("quantization.md"), re.S | re.M):
+        (tmp_path / name).write_text(text)
     (tmp_path / "conv.txt").write_text(blocks("quantization.md", "graph")[0])
     images = numpy.random.default_rng(1).random((2, 1, 3, 16, 16), numpy.float32)
     numpy.save(tmp_path / "image.npy", images[0])
