@@ -45,12 +45,12 @@ struct Request {
 Result<tune::Comparison> compared(const Request &request) {
   PLANISH_ASSIGN(graph::Graph g, driver::graphWithCodes(request.model));
   PLANISH_ASSIGN(auto samples, samples::openSamples(request.samples, request.frame, g));
-  if (request.reference.empty() && !request.model.int8) return tune::compare(g, nullptr, *samples);
+  if (request.model.int8) return tune::compareWithCodes(request.model, *samples);
+  if (request.reference.empty()) return tune::compare(g, nullptr, *samples);
   driver::Options reference;
-  reference.model = request.reference.empty() ? request.model.model : request.reference;
+  reference.model = request.reference;
   reference.shapes = request.model.shapes;
-  PLANISH_ASSIGN(graph::Graph floats,
-                 request.model.int8 ? driver::graphToProfile(reference) : driver::graphWithCodes(reference));
+  PLANISH_ASSIGN(graph::Graph floats, driver::graphWithCodes(reference));
   return tune::compare(g, &floats, *samples);
 }
 

@@ -13,8 +13,6 @@
 
 namespace planish::tune {
 
-using graph::Graph;
-
 namespace {
 
 /// Layers that are given back one by one, the most expensive first.
@@ -181,9 +179,7 @@ std::string summaryOf(const Accuracy &a) {
 
 Result<Accuracy> compileWithin(const AccuracyOptions &options, Samples &samples) {
   if (!options.compile.int8) return usage("a largest drop is for models that become int8");
-  PLANISH_ASSIGN(Graph real, driver::graphToProfile(options.compile));
-  PLANISH_ASSIGN(Graph coded, driver::graphWithCodes(options.compile));
-  PLANISH_ASSIGN(Comparison comparison, compare(coded, &real, samples));
+  PLANISH_ASSIGN(Comparison comparison, compareWithCodes(options.compile, samples));
   Accuracy r;
   for (Sensitivity &s : comparison.contractions) r.layers.push_back({std::move(s), false});
   PLANISH_ASSIGN(ScratchFolder folder, ScratchFolder::make());

@@ -1,6 +1,7 @@
 #include "planish/tune/Compare.h"
 
 #include "planish/support/Check.h"
+#include "planish/transform/Equalize.h"
 
 #include <algorithm>
 #include <cmath>
@@ -208,6 +209,15 @@ Result<Comparison> compare(const Graph &quantized, const Graph *reference, Sampl
   r.contractions = sensitivities(e, layers);
   std::ranges::stable_sort(r.layers, std::greater<>(), [](const LayerError &l) { return l.diagnosis.noise; });
   return r;
+}
+
+Result<Comparison> compareWithCodes(const driver::Options &options, Samples &samples) {
+  PLANISH_CHECK(options.int8, "no codes to compare");
+  PLANISH_ASSIGN(Graph coded, driver::graphWithCodes(options));
+  PLANISH_ASSIGN(Graph profiled, driver::graphToProfile(options));
+  // Codes are of equalized values.
+  PLANISH_ASSIGN(Graph real, transform::equalized(profiled, options.int8->profile.equalization));
+  return compare(coded, &real, samples);
 }
 
 std::vector<Repair> repairsOf(const Comparison &c) {

@@ -115,7 +115,7 @@ def compare(
     reference: the float model it was made from; values are matched by name. None: the quantized model without rounding
         and clipping, in which damage to weights and biases shows less; with `int8` the model itself.
     samples: as for calibrate(): arrays whose rows are samples, samples one by one, or a path.
-    int8: what calibrate() returned: the model becomes int8 as compile(int8=...) makes it.
+    int8: what calibrate() returned: the model becomes int8 as compile(int8=...) makes it; it takes no reference then.
     frame: for pictures, a frame.json that says how they become the input.
     shapes: sizes of inputs by name, as for compile().
     repairs: `Comparison.repairs` of an earlier comparison, made first.
@@ -125,6 +125,8 @@ def compare(
     """
     from planish import _compiler
 
+    if int8 is not None and reference is not None:
+        raise TypeError("a model that becomes int8 is its own reference")
     other = reference if reference is not None else model
     with model_file(model, "model") as path, model_file(other, "reference") as floats, profile_file(int8) as profile, \
             sample_files(samples) as source:

@@ -1,6 +1,7 @@
 """planish.compare: quantized models that are broken in one known place; it must find the place, name the cause, and the
 cure must bring the accuracy back."""
 
+import json
 import sys
 from pathlib import Path
 
@@ -18,6 +19,7 @@ sys.path.insert(0, str(EXAMPLE))
 
 import detection  # noqa: E402
 import scene  # noqa: E402
+from planish import __main__ as command_line  # noqa: E402
 from planish.comparison import table  # noqa: E402
 from parts import CLASSES  # noqa: E402
 
@@ -169,6 +171,34 @@ def test_pcb_cnn(with_floats):
     assert all(layer.matched for layer in found.layers) or not with_floats
     assert all(layer.own.sqnr > 35 and layer.cause == "none" for layer in found.layers)
     assert found.outputs[0].error.cosine > 0.999
+
+
+def test_our_own_codes(detector):
+    """A float model with a profile of calibrate() next to itself."""
+    model, _, samples, _ = detector
+    profile = planish.calibrate(model, samples)
+    found = planish.compare(model, None, samples, int8=profile)
+    print(found)
+    assert len(found.layers) > 8 and all(layer.own.sqnr > 20 for layer in found.layers)
+    names = {n.name for n in model.graph.node}
+    assert all(set(layer.nodes) <= names for layer in found.layers)
+    assert found.outputs[0].name == "detections" and found.outputs[0].error.sqnr > 15
+    assert sum(row.cost for row in found.contractions) == pytest.approx(1) and len(found.contractions) > 8
+    with pytest.raises(TypeError, match="its own reference"):
+        planish.compare(model, model, samples, int8=profile)
+
+
+def test_command_line(detector, tmp_path, capsys):
+    model, ranges, samples, _ = detector
+    onnx.save(quantizing.quantized(model, dict(ranges)), tmp_path / "twin.onnx")
+    onnx.save(model, tmp_path / "float.onnx")
+    np.savez(tmp_path / "x.npz", image=np.concatenate([s["image"] for s in samples[:2]]))
+    flags = ["compare", str(tmp_path / "twin.onnx"), str(tmp_path / "x.npz"), "--reference", str(tmp_path / "float.onnx")]
+    assert command_line.main([*flags, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["samples"] == 2 and found["layers"][0]["own"]["sqnr"] > 20 and found["contractions"]
+    assert command_line.main([*flags[:2], str(tmp_path / "none.npz")]) == 4
+    assert "none.npz" in capsys.readouterr().err
 
 
 def test_errors(detector, tmp_path):

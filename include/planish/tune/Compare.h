@@ -2,6 +2,7 @@
 // cause and what would mend it.
 #pragma once
 
+#include "planish/driver/Compile.h"
 #include "planish/quant/Diagnosis.h"
 #include "planish/transform/Layers.h"
 #include "planish/tune/Observe.h"
@@ -56,6 +57,9 @@ struct Comparison {
 /// Compares the layers of a graph before the pass `quantize`. `reference` is the float model or null: then it
 /// is the graph itself without rounding and clipping, in which damage to weights does not show.
 Result<Comparison> compare(const graph::Graph &quantized, const graph::Graph *reference, Samples &samples);
+
+/// The same for what a model becomes with the options' `int8`, next to the model of real numbers.
+Result<Comparison> compareWithCodes(const driver::Options &options, Samples &samples);
 
 /// The repairs of all layers that have one.
 std::vector<transform::Repair> repairsOf(const Comparison &c);
