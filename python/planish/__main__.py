@@ -112,11 +112,11 @@ def _compare(options, shapes, _):
         result = compared(repairs)
     if options.json:
         fields = {field: [asdict(entry) for entry in getattr(result, field)] for field in ("layers", "outputs", "contractions")}
-        print(json.dumps({"samples": result.samples, **fields}, indent=1))
-    else:
-        print(result)
+        print(json.dumps({"samples": result.samples, "mended": len(repairs) if options.repair else 0, **fields}, indent=1))
+        return 0
+    print(result)
     if options.repair:
-        print(f"{options.repair}: {len(repairs)} layer{'' if len(repairs) == 1 else 's'} mended", file=sys.stderr)
+        print(f"{options.repair}: {len(repairs)} layer{'' if len(repairs) == 1 else 's'} mended")
     return 0
 
 
