@@ -189,25 +189,30 @@ std::pair<int64_t, int64_t> bestTile(const Sizes &s, const Target &t) {
   return best;
 }
 
-/// Bytes of the buffer behind the first load of an expression.
-double operandBytes(const Expr &e) {
-  std::vector<Expr> l = loadsIn(e);
-  if (l.empty()) return 0;
-  const BufferNode &b = *as<Load>(l[0])->buffer;
-  double n = byteSize(b.dtype);
-  for (const Expr &d : b.shape) n *= double(std::max<int64_t>(rangeOf(d).hi, 1));
+double weightBytes(const Kernel &k, const Roles &r, const Sizes &s) {
+  double n = double(s.vectors * s.lanes * s.terms * s.termBytes);
+  for (const Axis &a : r.columns) n *= double(k.upperExtent(a));
   return n;
+}
+
+/// Nanoseconds that a core waits more where rows are divided: for the weights of the others' columns, from
+/// beyond the second cache.
+double weightWait(const Kernel &k, const Roles &r, const Sizes &s, const Target &t) {
+  constexpr double perByte = 0.1;
+  return perByte * weightBytes(k, r, s) * (1 - 1.0 / t.cores);
+}
+/// The same where columns are divided: for the part of the input that other cores have just written, and
+/// later for the right to write where they have read. From core to core a line takes longest.
+double inputWait(const Roles &r, const Target &t) {
+  constexpr double perByte = 0.3;
+  return perByte * operandBytes(r.left) * (1 - 1.0 / t.cores);
 }
 
 /// Where all weights stay in the second cache but inputs and outputs do not, columns run inside strips of
 /// one row or tile: what is read and written then goes by once, in the order of memory. 0: columns outermost.
 int64_t bestStrip(const Kernel &k, const Roles &r, const Sizes &s, int64_t vectors, const Target &t) {
-  double weights = double(s.vectors * s.lanes * s.terms * s.termBytes);
-  for (const Axis &a : r.columns) weights *= double(k.upperExtent(a));
-  double out = byteSize(k.compute().out->dtype);
-  for (const Axis &a : k.spaceAxes()) out *= double(k.upperExtent(a));
-  double half = double(t.l2Bytes) / 2;
-  return s.vectors > vectors && weights <= half && operandBytes(r.left) + out > half ? 1 : 0;
+  double weights = weightBytes(k, r, s), half = double(t.l2Bytes) / 2;
+  return s.vectors > vectors && weights <= half && operandBytes(r.left) + outputBytes(k) > half ? 1 : 0;
 }
 
 /// The largest choice that divides n, else the first.
@@ -308,8 +313,9 @@ void apply(Kernel &k, const Config &c, const Target &t) {
 }
 
 /// Tiles by tileCost, strips by bestStrip; parallel over the first of the outer axes (strips, column groups,
-/// rows, tiles) that divides evenly over the cores; prefetch where few tiles use a panel of weights: a
-/// network's weights come from beyond the second cache, and the wait for them is not short beside that.
+/// rows, tiles) with the least time, what cores wait for each other's data included; prefetch where few tiles
+/// use a panel of weights: a network's weights come from beyond the second cache, and the wait for them is
+/// not short beside that.
 Config defaults(const Kernel &kernel, const Target &t) {
   Kernel k = kernel;
   Roles r = *orient(k);
@@ -336,7 +342,11 @@ Config defaults(const Kernel &kernel, const Target &t) {
   double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r) ? 4 : 1);
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
-  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  c["parallel"] = balancedAxis(built, outer, nanoseconds, t, [&](const Axis &a) {
+    bool left = dependsOn(r.swapped ? built.compute().rhs : built.compute().lhs, a);
+    bool right = dependsOn(r.swapped ? built.compute().lhs : built.compute().rhs, a);
+    return left == right ? 0 : (left ? weightWait(k, r, s, t) : inputWait(r, t));
+  });
   return c;
 }
 

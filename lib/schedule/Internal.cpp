@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace planish::schedule {
 
@@ -70,16 +71,33 @@ double iterations(const Kernel &k) {
   return n;
 }
 
-int64_t balancedAxis(const Kernel &k, const std::vector<Axis> &outer, double nanoseconds, const Target &t) {
+double operandBytes(const Expr &e) {
+  std::vector<Expr> l = loadsIn(e);
+  if (l.empty()) return 0;
+  const BufferNode &b = *as<Load>(l[0])->buffer;
+  double n = byteSize(b.dtype);
+  for (const Expr &d : b.shape) n *= double(std::max<int64_t>(rangeOf(d).hi, 1));
+  return n;
+}
+
+double outputBytes(const Kernel &k) {
+  double n = byteSize(k.compute().out->dtype);
+  for (const Axis &a : k.spaceAxes()) n *= double(k.upperExtent(a));
+  return n;
+}
+
+int64_t balancedAxis(const Kernel &k, const std::vector<Axis> &outer, double nanoseconds, const Target &t,
+                     const std::function<double(const Axis &)> &traffic) {
+  constexpr double kGain = 0.95; // of a later axis, below which it is preferred
   if (t.cores < 2 || nanoseconds < 2000) return 0;
   int64_t best = 0;
-  double bestEven = 0;
+  double bestTime = INFINITY;
   for (size_t i = 0; i < outer.size(); ++i) {
     int64_t n = k.upperExtent(outer[i]), rounds = (n + t.cores - 1) / t.cores;
-    double even = n < 2 ? 0 : double(n) / double(rounds * t.cores);
-    if (even > 0.95) return int64_t(i) + 1;
-    if (even > bestEven) {
-      bestEven = even;
+    if (n < 2) continue;
+    double time = nanoseconds * double(rounds) / double(n) + (traffic ? traffic(outer[i]) : 0);
+    if (time < bestTime * kGain) {
+      bestTime = time;
       best = int64_t(i) + 1;
     }
   }

@@ -126,8 +126,8 @@ void apply(Kernel &k, const Config &c, const Target &t) {
 }
 
 /// Two vectors by up to five pixels where there are rows (memory bounds these kernels, so neighbours
-/// in memory count more than weights in registers), else several vectors; parallel over groups or
-/// rows, whichever divides evenly first.
+/// in memory count more than weights in registers), else several vectors; parallel over rows
+/// where they divide evenly enough, so that a core finds what it wrote, else over groups.
 Config defaults(const Kernel &kernel, const Target &t) {
   std::vector<Axis> rows = kernel.spaceAxes();
   Axis lane = vectorAxis(kernel);
@@ -150,7 +150,10 @@ Config defaults(const Kernel &kernel, const Target &t) {
   double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) / 2;
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
-  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  // A core that takes other channels than it wrote, or reads what others read too, waits for their lines.
+  c["parallel"] = balancedAxis(built, outer, nanoseconds, t, [&](const Axis &a) {
+    return a == outer.front() && outer.size() > 1 ? 0.1 * outputBytes(kernel) : 0;
+  });
   return c;
 }
 
