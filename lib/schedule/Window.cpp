@@ -125,9 +125,13 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
-/// Two vectors by up to five pixels where there are rows (memory bounds these kernels, so neighbours
-/// in memory count more than weights in registers), else several vectors; parallel over rows
-/// where they divide evenly enough, so that a core finds what it wrote, else over groups.
+constexpr int64_t kAllGroups = 24;
+
+/// Two vectors by up to five pixels where there are rows (memory bounds these kernels, so neighbours in
+/// memory count more than weights in registers), else several vectors; wider tiles in short rows, where every
+/// tile is at an edge. All channels of a row run together where the maps do not stay in the second cache, so
+/// that memory is read in its order. Parallel over rows where they divide evenly enough, so that a core finds
+/// what it wrote, else over groups.
 Config defaults(const Kernel &kernel, const Target &t) {
   std::vector<Axis> rows = kernel.spaceAxes();
   Axis lane = vectorAxis(kernel);
@@ -137,7 +141,9 @@ Config defaults(const Kernel &kernel, const Target &t) {
   int64_t vectors = (kernel.upperExtent(lane) + lanes - 1) / lanes;
   int64_t width = rows.empty() ? 1 : kernel.upperExtent(rows.back()), pixels = 1;
   double bestWaste = 1e9;
-  for (int64_t p = std::min<int64_t>(width, t.registers >= 32 ? 5 : 4); p >= 1; --p) {
+  bool far = operandBytes(kernel.compute().lhs) + outputBytes(kernel) > double(t.l2Bytes);
+  int64_t widest = t.registers < 32 ? 4 : width <= 14 ? 7 : 5;
+  for (int64_t p = std::min<int64_t>(width, widest); p >= 1; --p) {
     const int64_t covered = (width + p - 1) / p * p;
     double waste = double(covered) / double(width) + 0.5 / double(p);
     if (waste < bestWaste) {
@@ -146,7 +152,7 @@ Config defaults(const Kernel &kernel, const Target &t) {
     }
   }
   int64_t together = pixels == 1 ? 4 : vectors % 2 == 0 && t.registers >= 32 ? 2 : 1;
-  Config c{{"vectors", together}, {"pixels", pixels}, {"group", 2}, {"parallel", 0}};
+  Config c{{"vectors", together}, {"pixels", pixels}, {"group", far ? kAllGroups : 2}, {"parallel", 0}};
   double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) / 2;
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
