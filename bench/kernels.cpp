@@ -402,7 +402,7 @@ Built build(const Case &k, const schedule::Config &config, codegen::Jit &jit, co
 constexpr int64_t kRotated =
     64'000'000; // bytes of weights that one call after the other goes through when `cold`
 
-bench::Figure timed(const Case &k, const Built &b, double &packRate) {
+bench::Figure timed(const Case &k, const Built &b, double seconds) {
   const Compute &c = b.compute;
   Substitution symbols;
   std::vector<int64_t> scalars;
@@ -414,13 +414,10 @@ bench::Figure timed(const Case &k, const Built &b, double &packRate) {
   std::vector<void *> params;
   for (const Buffer &p : c.params) params.push_back(memory.add(*p, unsigned(params.size() + 1)));
   std::vector<std::vector<void *>> sets{params};
-  packRate = 0;
   for (const auto &p : b.scheduled.lowered.packings) {
     int64_t bytes = schedule::packedBytes(p);
     void *to = memory.addBytes(bytes);
-    double t = now();
     schedule::runPacking(p, params[size_t(p.param)], to);
-    if (packRate == 0) packRate = double(bytes / byteSize(p.function.params[1]->dtype)) / (now() - t) * 1e-6;
     sets[0][size_t(p.param)] = to;
   }
   if (k.cold) {
@@ -437,9 +434,9 @@ bench::Figure timed(const Case &k, const Built &b, double &packRate) {
   int64_t tasks = *constantOf(substitute(taskCount(b.scheduled.lowered.function), symbols));
   void *scratch = memory.addBytes(planScratch(b.scheduled.lowered.function).bytes);
   auto unit = k.options.int8 ? bench::Unit::Dot512 : k.avx2 ? bench::Unit::Fma256 : bench::Unit::Fma512;
-  return bench::measure({unit, k.shape.flops(), k.shape.depthwise ? k.shape.bytes() : 0}, [&] {
-    b.code(sets[turn++ % sets.size()].data(), scalars.data(), scratch, 0, tasks);
-  });
+  return bench::measure(
+      {unit, k.shape.flops(), k.shape.depthwise ? k.shape.bytes() : 0},
+      [&] { b.code(sets[turn++ % sets.size()].data(), scalars.data(), scratch, 0, tasks); }, seconds);
 }
 
 std::string textOf(const schedule::Config &c) {
@@ -501,8 +498,7 @@ int main(int argc, char **argv) {
     const Target &target = k.avx2 ? narrow : wide;
     auto measure = [&](const schedule::Config &config) {
       Built b = build(k, config, k.avx2 ? jit2 : jit, target);
-      double packRate;
-      bench::Figure f = timed(k, b, packRate);
+      bench::Figure f = timed(k, b, mode == "--sweep" ? 0.05 : 0.25);
       int64_t lanes = k.avx2 ? 8 : 16;
       double filled = double(k.shape.oc) / double((k.shape.oc + lanes - 1) / lanes * lanes);
       std::printf("%-30s %8.1f %8.1f %6.1f%% %6.1f%% %6.1f%% %5.1f ms  %.*s %s\n", k.name.c_str(),
