@@ -1,4 +1,6 @@
 // compile-model MODEL.onnx -o DIR: flags in, driver::compile, messages out.
+#include "run/Reports.h"
+
 #include "planish/driver/Compile.h"
 #include "planish/support/Text.h"
 #include "planish/support/Version.h"
@@ -15,6 +17,8 @@
 #include <algorithm>
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <unistd.h>
 
 using namespace planish;
@@ -118,10 +122,41 @@ void addChoice(CLI::App &app, const std::string &flag, Enum &value, const std::m
       ->option_text(list);
 }
 
+/// A folder for as long as it is needed.
+struct Scratch {
+  std::filesystem::path path;
+  explicit Scratch(std::filesystem::path p) : path(std::move(p)) {}
+  ~Scratch() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path, ignored);
+  }
+  Scratch(const Scratch &) = delete;
+  Scratch &operator=(const Scratch &) = delete;
+};
+
+/// Digest lines of what the model's definition gives for seeded inputs: its unscheduled loops are compiled
+/// for this machine and run.
+Result<std::vector<std::string>> goldenLines(driver::Options o) {
+  std::string folder = (std::filesystem::temp_directory_path() / "planish-golden-XXXXXX").string();
+  if (!mkdtemp(folder.data())) return failed("cannot make a folder in '" + folder + "'");
+  const Scratch scratch(folder);
+  o.target = "cpu", o.output = (scratch.path / "out").string(), o.library = artifact::LibraryKind::Shared;
+  o.reference = true;
+  PLANISH_ASSIGN(const driver::Artifact made, driver::compile(o));
+  if (!made.exact)
+    return usage("--golden '" + o.model + "': only quantized models have the same bits on every target");
+  PLANISH_ASSIGN(const run::Library library, run::Library::open(made.directory));
+  run::Session session(library.model());
+  PLANISH_TRY(session.create(1, false));
+  PLANISH_TRY(session.fillInputs());
+  PLANISH_TRY(session.run());
+  return run::outputDigests(session);
+}
+
 struct Flags {
   std::vector<std::string> shapes, maxShapes, limits, keepFloat;
   std::string calibration, calibrator, frame, maxDrop, eval;
-  bool int8 = false, json = false, targets = false, passes = false;
+  bool int8 = false, golden = false, json = false, targets = false, passes = false;
 };
 
 /// "nodes=2000000"
@@ -183,6 +218,10 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.add_option("--frame", flags.frame, "how the pictures of --calibration become the input")
       ->option_text("FRAME.json");
   app.add_flag("--strict", o.strict, "no Winograd transform, no sums split over lanes");
+  app.add_flag(
+      "--golden", flags.golden,
+      "for quantized models: run the model's definition on seeded inputs and put the digests of its\n"
+      "outputs into the manifest, which run-model --verify compares");
   addChoice<driver::Emit>(app, "--emit", o.emit,
                           {{"graph", driver::Emit::Graph},
                            {"loop", driver::Emit::Loop},
@@ -289,6 +328,13 @@ int compileModel(int argc, char **argv) {
   if (Status s = quantization(o, flags); !s) return report(s.error());
 
   if (Status s = setLimits(o.limits, flags.limits); !s) return report(s.error());
+  if (flags.golden) {
+    if (!flags.maxDrop.empty())
+      return report(usage("--golden and --max-drop: name the layers that it keeps with --keep-float"));
+    auto lines = goldenLines(o);
+    if (!lines) return report(lines.error());
+    o.golden = *std::move(lines);
+  }
   Result<driver::Artifact> a = flags.maxDrop.empty() ? driver::compile(o) : compileWithin(o, flags);
   if (!a) return report(a.error());
   for (const std::string &n : a->notes) std::fprintf(stderr, "compile-model: %s\n", n.c_str());

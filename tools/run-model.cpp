@@ -23,7 +23,7 @@ struct Options {
   std::string output, reference, profile, machine, digest;
   Tolerance tolerance;
   int threads = 0;
-  bool benchmark = false, json = false;
+  bool benchmark = false, json = false, verify = false;
   double seconds = 3;
 
   Digest digests() const {
@@ -155,12 +155,35 @@ void describeOutputs(const NamedArrays &outputs, bool asText, std::ostream &text
   }
 }
 
+/// Compares the digests of a run on seeded inputs with those that the manifest carries.
+Status verifyRun(const Session &session, const std::string &directory) {
+  const std::string path = directory + "/manifest.json";
+  PLANISH_ASSIGN(const std::vector<std::byte> file, readFile(path));
+  const char *text = reinterpret_cast<const char *>(file.data());
+  const nlohmann::json manifest = nlohmann::json::parse(text, text + file.size(), nullptr, false);
+  if (!manifest.is_object() || !manifest.contains("golden") || !manifest["golden"].is_array())
+    return badInput("'" + path + "' carries no golden digests: compile-model --golden writes them");
+  PLANISH_ASSIGN(const std::vector<std::string> lines, outputDigests(session));
+  for (size_t i = 0; i < std::max(lines.size(), manifest["golden"].size()); ++i) {
+    const std::string got = i < lines.size() ? lines[i] : "nothing";
+    const std::string want = i < manifest["golden"].size() && manifest["golden"][i].is_string()
+                                 ? manifest["golden"][i].get<std::string>()
+                                 : "nothing";
+    if (got != want)
+      return Diagnostic{ErrorKind::Mismatch, "got '" + got + "', the manifest has '" + want + "'"};
+  }
+  std::cerr << "note: all " << lines.size() << " outputs have the bits that the manifest carries\n";
+  return {};
+}
+
 Status runModel(const Options &options) {
   // Digests and JSON own stdout; whatever else there is to say then goes to stderr.
   const Digest digest = options.digests();
   std::ostream &text = digest != Digest::None || options.json ? std::cerr : std::cout;
   nlohmann::json report;
 
+  if (options.verify && !options.inputs.empty())
+    return usage("--verify runs on the seeded inputs of the golden digests: give no --input");
   PLANISH_ASSIGN(const Library library, Library::open(options.directory));
   Session session(library.model());
   PLANISH_TRY(session.create(options.threads, !options.profile.empty() || digest == Digest::Layers));
@@ -174,6 +197,7 @@ Status runModel(const Options &options) {
   } else {
     PLANISH_TRY(session.run());
   }
+  if (options.verify) PLANISH_TRY(verifyRun(session, options.directory));
   PLANISH_ASSIGN(const NamedArrays outputs, outputsOf(session));
   report["model"] = session.model.name;
   report["target"] = session.model.target;
@@ -234,6 +258,9 @@ void declare(CLI::App &app, Options &options) {
          "Print 'name dtype dims hash' per output and nothing else on stdout; --digest=layers adds the\n"
          "values inside; the hash is the first 16 digits of the bytes' SHA-256")
       ->check(CLI::IsMember({"outputs", "layers"}));
+  app.add_flag("--verify", options.verify,
+               "Run on seeded inputs and compare the outputs' digests with the manifest's golden ones\n"
+               "(compile-model --golden); exit 5 if they differ");
   app.add_flag("--json", options.json, "Print one JSON object on stdout, text on stderr");
   app.set_version_flag("--version", std::string("run-model ") + kVersion);
 }

@@ -161,6 +161,7 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
   };
   if (provenance.tuning) manifest["tuning"] = hashed(*provenance.tuning);
   if (provenance.calibration) manifest["calibration"] = hashed(*provenance.calibration);
+  if (!provenance.golden.empty()) manifest["golden"] = stringsOf(provenance.golden);
   return pretty(std::move(manifest));
 }
 

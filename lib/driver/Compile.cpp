@@ -193,6 +193,7 @@ Result<Artifact> compile(const Options &o) {
 
   PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes, o.limits}));
   art.notes = model.notes;
+  art.exact = o.int8 || transform::isQuantized(model.graph);
   clock.lap("import");
 
   PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art));
@@ -206,9 +207,10 @@ Result<Artifact> compile(const Options &o) {
     return art;
   }
 
-  lower::Mode mode = o.emit == Emit::C ? lower::Mode::Reference : lower::Mode::Scheduled;
-  PLANISH_ASSIGN(Program program,
-                 lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr, o.strict || target.strict}));
+  lower::Mode mode = o.emit == Emit::C || o.reference ? lower::Mode::Reference : lower::Mode::Scheduled;
+  PLANISH_ASSIGN(
+      Program program,
+      lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr, o.strict || target.strict}));
   if (tuning) art.notes.push_back(tuningNote(program, *tuning, o, target));
   count(program, art);
   if (program.transformed.launches) art.notes.push_back(transformNote(program.transformed));
@@ -222,7 +224,8 @@ Result<Artifact> compile(const Options &o) {
   if (target.device != DeviceKind::Cpu)
     return unsupported("target '" + target.name + "' has no library form; use --emit opencl");
   PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
-  artifact::Provenance from{{fileName(o.model), modelHash}, art.notes, {}, {}};
+  artifact::Provenance from{{fileName(o.model), modelHash}, art.notes};
+  from.golden = o.golden;
   if (o.int8) {
     std::string text = quant::print(o.int8->profile);
     from.calibration = {fileName(o.int8->profileName), sha256(std::as_bytes(std::span(text)))};

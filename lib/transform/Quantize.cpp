@@ -499,9 +499,12 @@ std::vector<std::string> realNodes(const Graph &g) {
   return real;
 }
 
+bool isQuantized(const Graph &g) {
+  return std::ranges::any_of(g.nodes(), [](const Node &n) { return n.op->coding != Coding::None; });
+}
+
 Result<Graph> quantize(const Graph &g) {
-  bool coded = std::ranges::any_of(g.nodes(), [](const Node &n) { return n.op->coding != Coding::None; });
-  if (!coded) return g;
+  if (!isQuantized(g)) return g;
   return Quantizer(g).run();
 }
 

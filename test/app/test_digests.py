@@ -53,6 +53,26 @@ def test_targets(compile_model, net, reference, target):
         assert {line.split()[0]: line.split()[-1] for line in done.stdout.splitlines()} == reference, done.stderr
 
 
+def test_a_device_proves_its_bits(compile_model, run_model, net, tmp_path):
+    folder, _ = net
+    compile_model(folder / "net.onnx", "-o", folder / "device", "--golden", "--target=cpu:x86-64-v2")
+    run_model(folder / "device", "--verify")
+    manifest = folder / "device/manifest.json"
+    text = manifest.read_text()
+    line = json.loads(text)["golden"][0]
+    wrong = line[:-1] + ("0" if line[-1] != "0" else "1")
+    manifest.write_text(text.replace(line, wrong))
+    assert wrong in run_model(folder / "device", "--verify", expect=5).stderr
+    run_model(folder / "device", "--verify", f"--input=x={folder / 'x.npy'}", expect=2)
+
+
+def test_golden_digests_are_of_quantized_models(compile_model, run_model, tmp_path):
+    onnx.save(nets.model([("Relu", ["x"], "y", {})], {"x": [1, 4]}, ["y"], {}), tmp_path / "net.onnx")
+    assert "quantized" in compile_model(tmp_path / "net.onnx", "-o", tmp_path / "out", "--golden", expect=2).stderr
+    compile_model(tmp_path / "net.onnx", "-o", tmp_path / "out")
+    assert "--golden" in run_model(tmp_path / "out", "--verify", expect=4).stderr
+
+
 def on_arm64(source, folder, feeds, shapes):
     """Digests of what --emit c printed, as a program for aarch64 that an emulator runs. It reads the inputs from
     files and prints the bytes of the outputs; all shapes are constant."""

@@ -54,6 +54,15 @@ std::string digestLine(const std::string &name, const Array &array) {
   return name + " " + dtypeName(array.dtype) + " " + shapeText(array.shape) + " " + digestOf(array);
 }
 
+Result<std::vector<std::string>> outputDigests(const Session &session) {
+  std::vector<std::string> lines;
+  for (uint32_t i = 0; i < session.model.n_outputs; ++i) {
+    PLANISH_ASSIGN(const Array array, session.output(i));
+    lines.push_back(digestLine(session.model.outputs[i].name, array));
+  }
+  return lines;
+}
+
 Result<std::vector<std::string>> layerDigests(Session &session) {
   const planish_model &model = session.model;
   std::vector<std::string> lines(model.n_values);

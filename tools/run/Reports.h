@@ -16,6 +16,9 @@ std::string digestOf(const Array &array);
 /// "name dtype dims hash".
 std::string digestLine(const std::string &name, const Array &array);
 
+/// The digest lines of all outputs of the last run.
+Result<std::vector<std::string>> outputDigests(const Session &session);
+
 /// Digest lines of the values that a run materialises inside the model, in the model's order. The session
 /// must be profiled; runs it once.
 Result<std::vector<std::string>> layerDigests(Session &session);

@@ -24,6 +24,7 @@ struct Provenance {
   std::vector<std::string> notes;  // what the tools told the user
   std::optional<File> tuning{};      // the database that chose knobs
   std::optional<File> calibration{}; // the profile that 8-bit codes come from
+  std::vector<std::string> golden{}; // digest lines of what the definition gives for seeded inputs
 };
 
 /// The files, by name, in memory: nothing is on disk before all of them are there.

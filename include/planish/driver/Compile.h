@@ -40,6 +40,8 @@ struct Options {
   std::optional<Quantization> int8; // absent: numbers stay as the model has them
   transform::Repairs
       repairs; // of a quantized model's layers, made before the passes (tune/Compare.h finds them)
+  bool reference = false; // the loops as they are defined, unscheduled: what every target must equal; slow
+  std::vector<std::string> golden; // digest lines of the outputs for the manifest
   Emit emit = Emit::Nothing;
   std::string printAfter; // graph pass whose result goes to `text`
   std::string stopAfter; // last graph pass to run
@@ -65,6 +67,7 @@ struct Artifact {
   std::vector<std::string> notes; // decisions the user should know, one line each
   std::vector<Phase> phases;
   int64_t weightsBytes = 0, arenaBytes = 0, libraryBytes = 0;
+  bool exact = false; // a quantized model, whose bits are the same on every target
   Launches launches, copies, serial; // all; those that only move bytes; those without a schedule
 };
 

@@ -17,6 +17,8 @@ using graph::Graph;
 /// requantization, tables for functions of one code, bytes for what only picks elements. What it cannot
 /// prove exact stays with real numbers.
 Result<Graph> quantize(const Graph &g);
+/// Whether a graph has quantize or dequantize nodes.
+bool isQuantized(const Graph &g);
 /// The user's nodes that compute with real numbers in a graph that also has codes; none where it has none.
 std::vector<std::string> realNodes(const Graph &g);
 /// Appends channels of zeros to images and weights where codes are summed over fewer than four of them.
