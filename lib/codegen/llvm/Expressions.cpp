@@ -2,6 +2,8 @@
 
 #include "planish/support/Check.h"
 
+#include <cmath>
+
 namespace planish::codegen {
 
 using namespace loop;
@@ -170,20 +172,21 @@ Value *Emitter::floorDivision(const Binary &x, Value *p, Value *q) {
   return b.CreateSelect(below, b.CreateAdd(rest, q), rest);
 }
 
-/// Vectors of floats as integers of at most 32 bits, toward zero and saturated, NaN as 0: LLVM would take the
-/// saturating conversion apart lane by lane.
+/// Vectors of f32 as integers of 8 and 16 bits or i32, toward zero and saturated, NaN as 0: LLVM would take
+/// the saturating conversion apart lane by lane.
 Value *Emitter::saturated(Value *v, Type to) {
-  bool bytes = byteSize(to.dtype) == 1;
+  bool narrow = byteSize(to.dtype) < 4;
+  double whole = std::ldexp(1.0, 8 * byteSize(to.dtype)); // values of the type
+  double least = isSigned(to.dtype) ? -whole / 2 : 0;
+  double most = narrow ? least + whole - 1 : 0x1p31 - 128; // the largest float below 2^31
   auto real = [&](double k) { return llvm::ConstantFP::get(v->getType(), k); };
-  double least = to.dtype == DType::u8 ? 0 : bytes ? -128 : -0x1p31;
-  double most = to.dtype == DType::u8 ? 255 : bytes ? 127 : 0x1p31 - 128; // the largest below 2^31
   Value *x = b.CreateSelect(b.CreateFCmpUNO(v, v), real(0), v);
   x = b.CreateSelect(b.CreateFCmpOGT(real(least), x), real(least), x);
   x = b.CreateSelect(b.CreateFCmpOLT(real(most), x), real(most), x);
   llvm::Type *words = type({DType::i32, to.lanes});
-  Value *whole = b.CreateFPToSI(x, words);
-  if (bytes) return b.CreateTrunc(whole, type(to));
-  return b.CreateSelect(b.CreateFCmpOGE(v, real(0x1p31)), llvm::ConstantInt::get(words, INT32_MAX), whole);
+  Value *integer = b.CreateFPToSI(x, words);
+  if (narrow) return b.CreateTrunc(integer, type(to));
+  return b.CreateSelect(b.CreateFCmpOGE(v, real(0x1p31)), llvm::ConstantInt::get(words, INT32_MAX), integer);
 }
 
 Value *Emitter::convert(const Cast &c, Type to) {
@@ -196,7 +199,8 @@ Value *Emitter::convert(const Cast &c, Type to) {
     return isFloat(from) ? b.CreateFCmpUNE(v, zero) : b.CreateICmpNE(v, zero);
   }
   if (isFloat(to.dtype)) return isSigned(from) ? b.CreateSIToFP(v, t) : b.CreateUIToFP(v, t);
-  if (isFloat(from) && to.lanes > 1 && byteSize(to.dtype) <= 4) return saturated(v, to);
+  bool hasLanes = byteSize(to.dtype) < 4 || to.dtype == DType::i32;
+  if (from == DType::f32 && to.lanes > 1 && hasLanes) return saturated(v, to);
   if (isFloat(from))
     return b.CreateIntrinsic(isSigned(to.dtype) ? llvm::Intrinsic::fptosi_sat : llvm::Intrinsic::fptoui_sat,
                              {t, v->getType()}, {v});
