@@ -100,6 +100,8 @@ private:
   bool isPair(const Node &node) const {
     auto pair = pairOf(g, node);
     if (!pair || !isActivation(node.inputs[0]) || !isActivation(node.inputs[1])) return false;
+    // Of two real numbers the result alone becomes codes.
+    if (roleBehind(node.inputs[0]) == Role::Real && roleBehind(node.inputs[1]) == Role::Real) return false;
     return pair->op == loop::BinaryOp::Add || pair->op == loop::BinaryOp::Sub ||
            pair->op == loop::BinaryOp::Mul;
   }

@@ -14,6 +14,9 @@ namespace {
 
 /// Channels that never hold anything larger get no larger factor than that of the widest over this.
 constexpr double kMostSpread = 1 << 12;
+/// A function whose results are small on one side of zero (SiLU) gets room there of this part of the other
+/// side: narrow channels may lie on that side alone.
+constexpr double kLeastSide = 0.25;
 /// How far activations are brought to one size where weights must share a scale with those of other channels:
 /// 1 makes them alike, 0 leaves them. Codes of activations cost more than codes of weights, which have a
 /// scale per output.
@@ -64,11 +67,24 @@ private:
     return cls == graph::OpClass::Elementwise || cls == graph::OpClass::Contraction;
   }
 
+  /// How far each channel reaches, on whichever side it needs more of what all channels share.
+  static std::vector<double> sizesOf(const std::vector<quant::Channel> &channels) {
+    double above = 0, below = 0;
+    for (const quant::Channel &c : channels)
+      above = std::max(above, c.most), below = std::max(below, -c.least);
+    if (above > 0 && below > 0) {
+      // One side may grow for narrow channels that need it, but codes are for both.
+      above = std::max(above, below * kLeastSide), below = std::max(below, above * kLeastSide);
+    }
+    std::vector<double> r;
+    for (const quant::Channel &c : channels)
+      r.push_back(std::max(above > 0 ? c.most / above : 0, below > 0 ? -c.least / below : 0));
+    return r;
+  }
+
   std::vector<int> exponentsFor(ValueId v, const std::vector<quant::Channel> &channels) const {
     size_t n = channels.size();
-    std::vector<double> range(n), weight(n, 0);
-    for (size_t c = 0; c < n; ++c)
-      range[c] = std::max(std::abs(channels[c].least), std::abs(channels[c].most));
+    std::vector<double> range = sizesOf(channels), weight(n, 0);
     double widest = *std::ranges::max_element(range);
     bool alone = true; // every output of every reader reads one channel
     for (NodeId id : uses[v.index]) {

@@ -96,7 +96,7 @@ def _calibrate(options, shapes, max_shapes):
     profile = planish.calibrate(options.model, options.samples, frame=options.frame, calibrator=options.calibrator,
                                 shapes=shapes, max_shapes=max_shapes)
     profile.save(options.output)
-    print(f"{options.output}: {len(profile.ranges)} values on {profile.samples} samples")
+    print(f"{options.output}: values: {len(profile.ranges)}, samples: {profile.samples}")
     return 0
 
 

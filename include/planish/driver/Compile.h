@@ -74,7 +74,8 @@ struct Artifact {
 /// ONNX file -> directory with library, header, manifest and report.
 Result<Artifact> compile(const Options &options);
 
-/// The model as it stands when its values are profiled and become codes; of the options, model and sizes count.
+/// The model as it stands when its values are profiled and become codes; of the options, model and sizes
+/// count.
 Result<graph::Graph> graphToProfile(const Options &options);
 
 /// The model as it stands before the pass `quantize`: with the codes of `int8` and the repairs, if there are any.

@@ -26,9 +26,9 @@ struct CodeOptions {
 ///
 /// A contraction with constant weights wants codes of its input; what leads there, back to where numbers have
 /// no integer form, gets codes as well. Activations get one scale and zero point (u8), weights one scale per
-/// output channel (i8, symmetric) of least squared error, and their bias makes up for what that changes on average. What only moves or picks elements has the codes of what it picks from.
-/// What no integer operator reads stays with real numbers: a network's last convolutions give exact sums,
-/// times a scale.
+/// output channel (i8, symmetric) of least squared error, and their bias makes up for what that changes on
+/// average. What only moves or picks elements has the codes of what it picks from. What no integer operator
+/// reads stays with real numbers: a network's last convolutions give exact sums, times a scale.
 ///
 /// BadInput where the profile is of another graph; Usage where a name of keepFloat is no node.
 Result<Graph> placeCodes(const Graph &g, const quant::Profile &profile, const CodeOptions &options);

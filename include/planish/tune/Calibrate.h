@@ -6,8 +6,8 @@
 
 namespace planish::tune {
 
-/// The profile of a graph that driver::graphToProfile gave. Failed where there are no samples, BadInput where one
-/// does not fit or a value is not finite.
+/// The profile of a graph that driver::graphToProfile gave. Failed where there are no samples, BadInput where
+/// one does not fit or a value is not finite.
 Result<quant::Profile> calibrate(const graph::Graph &g, Samples &samples, quant::Calibrator calibrator);
 
 } // namespace planish::tune

@@ -54,7 +54,8 @@ public:
     auto program = lower::lower(*passed, *target, {"net", lower::Mode::Scheduled});
     if (!program) throw std::runtime_error(program.error().text);
     launches = program->launches.size();
-    auto files = artifact::build(*program, *target, artifact::LibraryKind::Shared, {{"net.onnx", ""}, {}, {}});
+    auto files =
+        artifact::build(*program, *target, artifact::LibraryKind::Shared, {{"net.onnx", ""}, {}, {}});
     if (!files) throw std::runtime_error(files.error().text);
     std::string pattern = (std::filesystem::temp_directory_path() / "planish-test.XXXXXX").string();
     folder = mkdtemp(pattern.data());

@@ -65,7 +65,7 @@ TEST(PlaceCodes, ContractionsAndWhatLeadsToThem) {
   ASSERT_TRUE(integer);
   text = graph::print(*integer);
   EXPECT_EQ(count(text, ": i32[1,2,5,5] = conv("), 2) << text;
-  EXPECT_EQ(test::differenceOf(q, *integer, 1, 1e-4), "");
+  EXPECT_EQ(test::differenceOf(q, *integer, 1, 0.02), ""); // a bias in whole steps may move a code
 }
 
 TEST(PlaceCodes, KeepsNodesReal) {
