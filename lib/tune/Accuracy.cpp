@@ -39,7 +39,8 @@ public:
 private:
   driver::Options candidate() const {
     driver::Options o = options.compile;
-    o.output = folder.name() + "/candidate";
+    // A path of its own for each: a library that somebody still holds would be found again by its path.
+    o.output = folder.name() + "/candidate" + std::to_string(r.evaluations);
     return o;
   }
 
@@ -47,6 +48,8 @@ private:
     PLANISH_ASSIGN(driver::Artifact built, driver::compile(o));
     ++r.evaluations;
     auto metric = options.evaluate(built.directory);
+    std::error_code ignored;
+    std::filesystem::remove_all(built.directory, ignored);
     if (metric && !std::isfinite(*metric)) return failed("the metric is no finite number");
     return metric;
   }

@@ -50,7 +50,7 @@ public:
     size_t begin = 0;
     for (ValueId v : layer.parts) {
       size_t end = begin + size_t(e.quantized.type(v).shape[size_t(layer.axis)].upper());
-      evidence.parts.push_back({nameOf(e.quantized, v), begin, end, {}});
+      evidence.parts.push_back({nameOf(e, v), begin, end, {}});
       begin = end;
     }
   }
@@ -67,10 +67,13 @@ public:
 
 private:
   /// The layer that a part is, or the node that computes it: the names of values say little.
-  static std::string nameOf(const Graph &g, ValueId v) {
-    if (!g[v].def) return g[v].name;
-    const auto &nodes = g[*g[v].def].loc.onnxNodes;
-    return nodes.empty() ? g[v].name : nodes[0];
+  static std::string nameOf(const ErrorGraph &e, ValueId v) {
+    const graph::Value &value = e.quantized[v];
+    if (!value.def) return value.name;
+    for (const QuantizedLayer &l : e.layers)
+      if (std::ranges::find(l.decodes, *value.def) != l.decodes.end()) return l.name;
+    const auto &nodes = e.quantized[*value.def].loc.onnxNodes;
+    return nodes.empty() ? value.name : nodes[0];
   }
 
   void seeReference(std::span<const float> values) {

@@ -83,6 +83,13 @@ def valid():
                  {"w": weights(16, 8, 3, 3, 3)})
 
 
+def two_convolutions():
+    """A float model of two layers."""
+    return model([("Conv", ["x", "w1"], "c1", {"pads": [1, 1, 1, 1]}), ("Relu", ["c1"], "r1", {}),
+                  ("Conv", ["r1", "w2"], "c2", {}), ("Relu", ["c2"], "y", {})], {"x": [1, 3, 16, 16]}, ["y"],
+                 {"w1": weights(41, 8, 3, 3, 3), "w2": weights(42, 5, 8, 1, 1)})
+
+
 def random_input(shape, seed=0):
     return numpy.random.default_rng(seed).random(shape, dtype=numpy.float32) - numpy.float32(0.5)
 
@@ -183,10 +190,3 @@ def quantized_forms(seed=22, shape=(1, 3, 12, 10)):
     q.node("Softmax", [product], "attention", axis=-1)
     q.node("Identity", [total], "maps")
     return model(q.nodes, {"x": list(shape)}, ["attention", "maps"], q.constants)
-
-
-def two_convolutions():
-    """A float model of two layers."""
-    return model([("Conv", ["x", "w1"], "c1", {"pads": [1, 1, 1, 1]}), ("Relu", ["c1"], "r1", {}),
-                  ("Conv", ["r1", "w2"], "c2", {}), ("Relu", ["c2"], "y", {})], {"x": [1, 3, 16, 16]}, ["y"],
-                 {"w1": weights(41, 8, 3, 3, 3), "w2": weights(42, 5, 8, 1, 1)})

