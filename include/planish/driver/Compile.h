@@ -78,7 +78,8 @@ Result<Artifact> compile(const Options &options);
 /// count.
 Result<graph::Graph> graphToProfile(const Options &options);
 
-/// The model as it stands before the pass `quantize`: with the codes of `int8` and the repairs, if there are any.
+/// The model as it stands before the pass `quantize`: with the codes of `int8` and the repairs, if there are
+/// any.
 Result<graph::Graph> graphWithCodes(const Options &options);
 
 /// The first half alone: what compile() would schedule for the same options, each distinct computation once.
