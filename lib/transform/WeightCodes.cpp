@@ -83,7 +83,8 @@ std::optional<std::vector<size_t>> channelsRead(const Graph &g, const Node &node
   std::vector<int64_t> shape = *constantShape(g.type(node.inputs[channels.weight]).shape);
   std::vector<Var> axes(shape.size());
   for (size_t d = 0; d < axes.size(); ++d)
-    if (auto *axis = loop::as<loop::VarRef>(weight->indices[d])) axes[d] = axis->var;
+    if (auto *axis = loop::as<loop::VarRef>(loop::simplify(withoutUnitAxes(c, weight->indices[d]), {})))
+      axes[d] = axis->var;
   std::vector<bool> matters(axes.size(), false);
   loop::walk(channel, [&](const loop::Expr &e) {
     if (auto *v = loop::as<loop::VarRef>(e))
