@@ -199,7 +199,7 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
       ->option_text("DB.jsonl");
   app.add_flag("--int8", flags.int8, "compute with 8-bit codes; needs --calibration");
   app.add_option("--calibration", flags.calibration,
-                 "samples of the inputs: pictures (with --frame) or arrays; or a profile made of some")
+                 "samples: pictures (with --frame) or arrays; or a profile made of some")
       ->option_text("DIR|FILE.npz|PROFILE.json");
   app.add_option("--calibrator", flags.calibrator, "how ranges follow from samples (default: mse)")
       ->option_text(joined(quant::calibrators(), [](const auto &row) { return std::string(row.name); }, "|"));
@@ -207,21 +207,18 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                  "ONNX node that --int8 leaves with real numbers; repeatable")
       ->option_text("NODE")
       ->allow_extra_args(false);
-  app.add_option(
-         "--max-drop", flags.maxDrop,
-         "keep layers in fp32 until the metric of --eval loses no more than this, or this share of it")
+  app.add_option("--max-drop", flags.maxDrop,
+                 "keep layers in fp32 until --eval loses no more than this, or this share of it")
       ->option_text("D|D%");
-  app.add_option(
-         "--eval", flags.eval,
-         "command that prints a metric, larger is better; gets the compiled directory as its last argument")
+  app.add_option("--eval", flags.eval,
+                 "command that prints a metric, larger is better; it is given the directory")
       ->option_text("CMD");
   app.add_option("--frame", flags.frame, "how the pictures of --calibration become the input")
       ->option_text("FRAME.json");
   app.add_flag("--strict", o.strict, "no Winograd transform, no sums split over lanes");
-  app.add_flag(
-      "--golden", flags.golden,
-      "for quantized models: run the model's definition on seeded inputs and put the digests of its\n"
-      "outputs into the manifest, which run-model --verify compares");
+  app.add_flag("--golden", flags.golden,
+               "for quantized models: digests of the definition's outputs go into the manifest,\n"
+               "run-model --verify compares them");
   addChoice<driver::Emit>(app, "--emit", o.emit,
                           {{"graph", driver::Emit::Graph},
                            {"loop", driver::Emit::Loop},

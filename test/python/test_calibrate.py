@@ -62,7 +62,7 @@ def test_close_to_real_numbers(model, images, profile, calibrator):
     want = outputs(planish.compile(model), images[8:])
     artifact = planish.compile(model, int8=profile, calibrator=calibrator)
     got = outputs(artifact, images[8:])
-    assert 0 < error(got, want) < (0.1 if calibrator == "entropy" else 0.05)
+    assert 0 < error(got, want) < (0.2 if calibrator == "entropy" else 0.05)
 
 
 def test_samples_in_every_form(model, images, profile, tmp_path):
@@ -83,7 +83,7 @@ def test_profile_files(model, images, profile, tmp_path):
     assert planish.Profile.load(tmp_path / "profile.json") == profile
     artifact = planish.compile(model, int8=tmp_path / "profile.json", out=tmp_path / "out")
     manifest = json.loads((tmp_path / "out" / "manifest.json").read_text())
-    assert manifest["calibration"]["name"] == "profile.json" and len(manifest["calibration"]["sha256"]) == 64
+    assert manifest["calibration"]["file"] == "profile.json" and len(manifest["calibration"]["sha256"]) == 64
     numpy.testing.assert_array_equal(outputs(artifact, images), outputs(planish.compile(model, int8=profile), images))
 
 

@@ -26,20 +26,20 @@ PL_ORDER(b1, int) PL_ORDER(u16, uint16_t) PL_ORDER(i16, int16_t) PL_ORDER(u32, u
 #define PL_DIVIDE_UNSIGNED(name, type) \
   PL_FUNCTION type pl_floordiv_##name(type a, type b) { return a / b; } \
   PL_FUNCTION type pl_floormod_##name(type a, type b) { return a % b; }
-#define PL_SHIFT(name, type, whole, bits) \
+#define PL_SHIFT(name, type, whole, bits, rest) \
   PL_FUNCTION type pl_shl_##name(type a, type b) { \
     return (uint64_t)b < bits ? (type)((uint64_t)(whole)a << (int)b) : (type)0; \
   } \
   PL_FUNCTION type pl_shr_##name(type a, type b) { \
-    return (type)((uint64_t)b < bits ? a >> (int)b : a < 0 ? (type)-1 : (type)0); \
+    return (type)((uint64_t)b < bits ? a >> (int)b : rest); \
   }
 PL_DIVIDE(i64, int64_t) PL_DIVIDE(i32, int32_t) PL_DIVIDE(i16, int16_t) PL_DIVIDE(i8, int8_t)
 PL_DIVIDE_UNSIGNED(u8, uint8_t) PL_DIVIDE_UNSIGNED(u16, uint16_t)
 PL_DIVIDE_UNSIGNED(u32, uint32_t) PL_DIVIDE_UNSIGNED(u64, uint64_t)
-PL_SHIFT(u8, uint8_t, uint8_t, 8) PL_SHIFT(u16, uint16_t, uint16_t, 16)
-PL_SHIFT(u32, uint32_t, uint32_t, 32) PL_SHIFT(u64, uint64_t, uint64_t, 64)
-PL_SHIFT(i8, int8_t, uint8_t, 8) PL_SHIFT(i16, int16_t, uint16_t, 16)
-PL_SHIFT(i32, int32_t, uint32_t, 32) PL_SHIFT(i64, int64_t, uint64_t, 64)
+PL_SHIFT(u8, uint8_t, uint8_t, 8, 0) PL_SHIFT(u16, uint16_t, uint16_t, 16, 0)
+PL_SHIFT(u32, uint32_t, uint32_t, 32, 0) PL_SHIFT(u64, uint64_t, uint64_t, 64, 0)
+PL_SHIFT(i8, int8_t, uint8_t, 8, a >> 7) PL_SHIFT(i16, int16_t, uint16_t, 16, a >> 15)
+PL_SHIFT(i32, int32_t, uint32_t, 32, a >> 31) PL_SHIFT(i64, int64_t, uint64_t, 64, a >> 63)
 PL_CONVERT(u8, uint8_t, 0.0f, 255, 255.0f)
 PL_CONVERT(i8, int8_t, -128.0f, 127, 127.0f)
 PL_CONVERT(i32, int32_t, -2147483648.0f, 2147483647, 2147483648.0f)
