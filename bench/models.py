@@ -105,12 +105,11 @@ def run_case(case, options, engines, folder):
 
 def merged(path, result):
     """`result` with the networks of the file that it does not have, in the order of models.NAMES."""
-    if path.exists():
-        done = {model["name"] for model in result["models"]}
-        result["models"] += [model for model in json.loads(path.read_text())["models"] if model["name"] not in done]
+    done = {model["name"] for model in result["models"]}
+    kept = json.loads(path.read_text())["models"] if path.exists() else []
     order = {name: i for i, name in enumerate(models.NAMES)}
-    result["models"].sort(key=lambda model: order.get(model["name"], len(order)))
-    return result
+    return {**result, "models": sorted(result["models"] + [model for model in kept if model["name"] not in done],
+                                       key=lambda model: order.get(model["name"], len(order)))}
 
 
 def main():
@@ -135,10 +134,9 @@ def main():
                 continue
             result["models"].append(run_case(case, options, engines, pathlib.Path(folder)))
             if options.json:  # after each network: a run of an hour may be ended
-                result = merged(options.json, result)
                 options.json.parent.mkdir(parents=True, exist_ok=True)
-                options.json.write_text(json.dumps(result, indent=1) + "\n")
-    for text in summary.closing(result):
+                options.json.write_text(json.dumps(merged(options.json, result), indent=1) + "\n")
+    for text in summary.closing(merged(options.json, result) if options.json else result):
         print(text)
     return 0
 

@@ -200,6 +200,8 @@ struct NmsAttrs {
   bool centers = false;  // boxes are x, y, width, height, not two corners y, x, y, x
   void visit(FieldVisitor &v) { v.field("centers", centers); }
 };
+/// Candidates that a kept box is held against at a time.
+constexpr int64_t kNmsLanes = 16;
 /// boxes [batch, n, 4], scores [batch, classes, n]; most (i64), overlap and score thresholds (f32) of one
 /// element each. Results: [most there may be, 3] of batch, class, box; their number; working memory.
 Types inferNms(InferContext &c) {
@@ -220,8 +222,9 @@ Types inferNms(InferContext &c) {
   PLANISH_ASSIGN(Dim most, c.derive(extentOf(scores[0]) * extentOf(scores[1]) * each));
   PLANISH_ASSIGN(std::vector<TensorType> r, oneOutput({DType::i64, {most, Dim(3)}, {}, {}}));
   r.push_back(countType());
-  r.push_back({DType::i64, {boxes[1]}, {}, {}});           // candidates in order
-  r.push_back({DType::f32, {boxes[1], Dim(5)}, {}, {}});   // the boxes kept: two corners, area
+  PLANISH_ASSIGN(Dim lanes, c.derive(ceilDiv(extentOf(boxes[1]), kNmsLanes) * imm(kNmsLanes)));
+  r.push_back({DType::i64, {boxes[1]}, {}, {}});          // candidates in order
+  r.push_back({DType::f32, {Dim(6), lanes}, {}, {}});     // of each: two corners, area, 1 once suppressed
   return r;
 }
 
@@ -234,14 +237,68 @@ std::array<Expr, 4> cornersOf(const NmsAttrs &a, const std::function<Expr(int64_
   return {min(at(0), at(2)), min(at(1), at(3)), max(at(0), at(2)), max(at(1), at(3))};
 }
 
+/// What the loops of one batch and class keep in registers.
+struct NmsCells {
+  Cell total{"total"}, candidates{"candidates"}, selected{"selected"}, next{"next"};
+  /// The kept box: two corners and its area.
+  std::array<Cell, 5> box{Cell("y0", DType::f32), Cell("x0", DType::f32), Cell("y1", DType::f32),
+                          Cell("x1", DType::f32), Cell("area", DType::f32)};
+
+  Stmt around(Stmt body) const {
+    for (const Cell *cell : {&total, &candidates, &selected, &next}) body = cell->around({body});
+    for (const Cell &cell : box) body = cell.around({body});
+    return body;
+  }
+};
+constexpr int64_t kNmsArea = 4, kNmsSuppressed = 5;
+
+/// Corners and areas of the candidates in order, none of them suppressed.
+Stmt placeCandidates(const LoopsView &v, const NmsCells &cells, const Expr &batch) {
+  const loop::Buffer &order = v.out[2], &found = v.out[3];
+  const int64_t most = v.inTypes[0].shape[1].upper();
+  return forEach("i", imm(0), cells.candidates.get(), most, [&](const Expr &i) {
+    auto mine = [&](int64_t k) { return load(found, {imm(k), i}); };
+    std::array<Expr, 4> corners = cornersOf(
+        v.attrs.as<NmsAttrs>(), [&](int64_t k) { return load(v.in[0], {batch, load(order, {i}), imm(k)}); });
+    std::vector<Stmt> place;
+    for (int64_t k = 0; k < 4; ++k) place.push_back(loop::store(found, {imm(k), i}, corners[size_t(k)]));
+    place.push_back(loop::store(found, {imm(kNmsArea), i}, (mine(2) - mine(0)) * (mine(3) - mine(1))));
+    place.push_back(loop::store(found, {imm(kNmsSuppressed), i}, loop::fimm(0)));
+    return loop::block(std::move(place));
+  });
+}
+
+/// Marks the candidates behind the kept box that overlap it by more than `threshold`. Whole lanes: what
+/// stands before it is settled, what stands behind the last one is nobody's.
+Stmt suppressOthers(const LoopsView &v, const NmsCells &cells, const Expr &threshold) {
+  const loop::Buffer &found = v.out[3];
+  const int64_t most = v.inTypes[0].shape[1].upper();
+  auto kept = [&](size_t k) { return cells.box[k].get(); };
+  Expr first = floorDiv(cells.next.get(), imm(kNmsLanes)), end = ceilDiv(cells.candidates.get(), kNmsLanes);
+  return forEach("group", first, end, (most + kNmsLanes - 1) / kNmsLanes, [&](const Expr &group) {
+    Var lane = loop::var("lane", {}, 0, kNmsLanes - 1);
+    Expr j = group * kNmsLanes + use(lane), zero = loop::fimm(0);
+    auto other = [&](int64_t k) { return load(found, {imm(k), j}); };
+    Expr height = min(other(2), kept(2)) - max(other(0), kept(0));
+    Expr width = min(other(3), kept(3)) - max(other(1), kept(1));
+    Expr common = height * width, all = other(kNmsArea) + kept(4) - common;
+    Expr meets = loop::conjunction(lessThan(zero, height), lessThan(zero, width));
+    Expr real = loop::conjunction(lessThan(zero, other(kNmsArea)), lessThan(zero, kept(4)));
+    Expr above = lessThan(threshold, binary(BinaryOp::Div, common, all));
+    Stmt mark = loop::store(found, {imm(kNmsSuppressed), j},
+                            select(loop::conjunction(loop::conjunction(meets, real), above), loop::fimm(1),
+                                   other(kNmsSuppressed)));
+    return loop::loop(lane, imm(0), imm(kNmsLanes), LoopKind::Vectorized, mark);
+  });
+}
+
 Stmt loopsNms(const LoopsView &v) {
-  const NmsAttrs &a = v.attrs.as<NmsAttrs>();
   const Shape &boxes = v.inTypes[0].shape, &scores = v.inTypes[1].shape;
-  const loop::Buffer &order = v.out[2], &kept = v.out[3];
-  int64_t most = boxes[1].upper();
+  const loop::Buffer &order = v.out[2], &found = v.out[3];
+  const int64_t most = boxes[1].upper();
   auto only = [&](size_t k) { return load(v.in[k], Exprs(v.inTypes[k].shape.size(), imm(0))); };
-  Cell total("total"), candidates("candidates"), selected("selected"), next("next"), other("other"),
-      overlaps("overlaps");
+  const NmsCells cells;
+  const Cell &selected = cells.selected, &next = cells.next;
   Expr limit = min(max(only(2), imm(0)), extentOf(boxes[1]));
 
   auto suppression = [&](const Expr &batch, const Expr &cls) {
@@ -255,47 +312,26 @@ Stmt loopsNms(const LoopsView &v) {
                     }};
     Stmt sort = sortedSelection(
         p, extentOf(boxes[1]), most, extentOf(boxes[1]), most,
-        [&](const Expr &i) { return lessThan(only(4), score(i)); }, &candidates);
-    // The candidate's corners and area stand behind the boxes kept so far.
-    auto mine = [&](int64_t k) { return load(kept, {selected.get(), imm(k)}); };
-    auto theirs = [&](int64_t k) { return load(kept, {other.get(), imm(k)}); };
-    std::array<Expr, 4> corners =
-        cornersOf(a, [&](int64_t k) { return load(v.in[0], {batch, load(order, {next.get()}), imm(k)}); });
-    std::vector<Stmt> place;
-    for (int64_t k = 0; k < 4; ++k)
-      place.push_back(loop::store(kept, {selected.get(), imm(k)}, corners[size_t(k)]));
-    place.push_back(loop::store(kept, {selected.get(), imm(4)}, (mine(2) - mine(0)) * (mine(3) - mine(1))));
-    Expr height = min(mine(2), theirs(2)) - max(mine(0), theirs(0));
-    Expr width = min(mine(3), theirs(3)) - max(mine(1), theirs(1));
-    Expr zero = loop::fimm(0), common = height * width, all = mine(4) + theirs(4) - common;
-    Expr meets = conjunction(lessThan(zero, height), lessThan(zero, width));
-    Expr real = conjunction(lessThan(zero, mine(4)), lessThan(zero, theirs(4)));
-    Expr above = lessThan(only(3), binary(BinaryOp::Div, common, all));
-    Stmt compare = loop::block(
-        {loop::ifThen(conjunction(meets, real), loop::ifThen(above, overlaps.set(imm(1)))), other.add(1)});
-    Stmt search = whileTrue(
-        conjunction(lessThan(other.get(), selected.get()), binary(BinaryOp::Eq, overlaps.get(), imm(0))),
-        compare);
-    Expr row = total.get() + selected.get();
-    Stmt keep =
-        loop::block({loop::store(v.out[0], {row, imm(0)}, batch), loop::store(v.out[0], {row, imm(1)}, cls),
-                     loop::store(v.out[0], {row, imm(2)}, load(order, {next.get()})), selected.add(1)});
-    Stmt consider =
-        loop::block({loop::block(std::move(place)), other.set(imm(0)), overlaps.set(imm(0)), search,
-                     loop::ifThen(binary(BinaryOp::Eq, overlaps.get(), imm(0)), keep), next.add(1)});
-    Stmt choose = whileTrue(
-        conjunction(lessThan(next.get(), candidates.get()), lessThan(selected.get(), limit)), consider);
-    return loop::block(
-        {sort, selected.set(imm(0)), next.set(imm(0)), choose, total.set(total.get() + selected.get())});
+        [&](const Expr &i) { return lessThan(only(4), score(i)); }, &cells.candidates);
+    Expr row = cells.total.get() + selected.get();
+    std::vector<Stmt> keep{loop::store(v.out[0], {row, imm(0)}, batch),
+                           loop::store(v.out[0], {row, imm(1)}, cls),
+                           loop::store(v.out[0], {row, imm(2)}, load(order, {next.get()})), selected.add(1)};
+    for (size_t k = 0; k < cells.box.size(); ++k)
+      keep.push_back(cells.box[k].set(load(found, {imm(int64_t(k)), next.get()})));
+    keep.push_back(suppressOthers(v, cells, only(3)));
+    Expr isFree = binary(BinaryOp::Eq, load(found, {imm(kNmsSuppressed), next.get()}), loop::fimm(0));
+    Stmt choose =
+        whileTrue(conjunction(lessThan(next.get(), cells.candidates.get()), lessThan(selected.get(), limit)),
+                  loop::block({loop::ifThen(isFree, loop::block(std::move(keep))), next.add(1)}));
+    return loop::block({sort, placeCandidates(v, cells, batch), selected.set(imm(0)), next.set(imm(0)),
+                        choose, cells.total.set(row)});
   };
   Stmt all = forEach("b", imm(0), extentOf(scores[0]), scores[0].upper(), [&](const Expr &batch) {
     return forEach("c", imm(0), extentOf(scores[1]), scores[1].upper(),
                    [&](const Expr &cls) { return suppression(batch, cls); });
   });
-  Stmt body = loop::block({total.set(imm(0)), all, setCount(v.out[1], total.get())});
-  for (const Cell *cell : {&total, &candidates, &selected, &next, &other, &overlaps})
-    body = cell->around({body});
-  return body;
+  return cells.around(loop::block({cells.total.set(imm(0)), all, setCount(v.out[1], cells.total.get())}));
 }
 const OpDef kNms = {.name = "non_max_suppression",
                     .summary =

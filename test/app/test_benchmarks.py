@@ -61,6 +61,9 @@ def test_a_file_keeps_what_was_not_measured_again(tmp_path):
     file.write_text(json.dumps({"models": [{"name": "resnet18", "runs": [1]}, {"name": "mnist_12", "runs": [1]}]}))
     merged = command.merged(file, {"models": [{"name": "resnet18", "runs": [2]}, {"name": "mine", "runs": [2]}]})
     assert [(m["name"], m["runs"]) for m in merged["models"]] == [("mnist_12", [1]), ("resnet18", [2]), ("mine", [2])]
+    result = {"models": [{"name": "resnet18", "runs": [3]}]}
+    command.merged(file, result)
+    assert len(result["models"]) == 1, "what a run has measured stays apart from what the file had"
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1"])
