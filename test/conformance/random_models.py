@@ -404,10 +404,28 @@ def difference(model, inputs):
     return ""
 
 
+def refused_by_both(model, inputs):
+    """onnx's reference evaluator runs a few models that are against the specification: those no engine takes."""
+    import planish
+
+    try:
+        expected(model, inputs)
+        return False
+    except Exception:  # ONNX Runtime's classes have no base of their own
+        pass
+    try:
+        compiled(model, inputs)
+        return False
+    except planish.CompileError:
+        return True
+
+
 def check(seed):
     """("pass", ""), or ("differs" or "failed", why), for the model of a seed."""
     model, inputs = Generator(seed).grow(3 + seed % 12).model()
     try:
+        if refused_by_both(model, inputs):
+            return "pass", ""
         wrong = difference(model, inputs)
         return ("differs", wrong) if wrong else ("pass", "")
     except Exception as e:
