@@ -181,14 +181,14 @@ Taps linearTaps(const Axis &x, const Expr &o) {
   return {{clamped(first, x.in), clamped(first + 1, x.in)}, {f(1) - share, share}};
 }
 
-/// Cubic convolution (Keys 1981) with parameter A over four neighbours.
+/// Cubic convolution (Keys 1981) with parameter a over four neighbours.
 Taps cubicTaps(const Axis &x, const Expr &o) {
-  double A = x.a.cubicA;
+  const double a = x.a.cubicA;
   Expr at = source(x, o), low = floorOf(at), t = at - low, u = f(1) - t;
   auto outer = [&](const Expr &d) {
-    return ((d * f(A) - f(5 * A)) * d + f(8 * A)) * d - f(4 * A);
+    return ((d * f(a) - f(5 * a)) * d + f(8 * a)) * d - f(4 * a);
   };  // 1 < d < 2
-  auto inner = [&](const Expr &d) { return (d * f(A + 2) - f(A + 3)) * d * d + f(1); }; // d <= 1
+  auto inner = [&](const Expr &d) { return (d * f(a + 2) - f(a + 3)) * d * d + f(1); }; // d <= 1
   Taps taps{{}, {outer(t + f(1)), inner(t), inner(u), outer(u + f(1))}};
   Expr first = cast(DType::i64, low), sum;
   for (int64_t k = 0; k < 4; ++k) {
@@ -206,15 +206,15 @@ Taps cubicTaps(const Axis &x, const Expr &o) {
 
 /// Where a picture shrinks, the filter is as wide in the output as it is where it does not.
 Taps antialiasedTaps(const Axis &x, const Expr &o, double scale) {
-  double A = x.a.cubicA;
+  const double a = x.a.cubicA;
   int64_t reach = reachOf(x.a, scale);
   Expr at = source(x, o), low = floorOf(at), first = cast(DType::i64, low) + (1 - reach), sum;
   Taps taps;
   for (int64_t k = 0; k < 2 * reach; ++k) {
     Expr index = first + k,
          d = loop::call(Intrinsic::Abs, {(low + f(double(k + 1 - reach)) - at) * f(scale)});
-    Expr inner = (d * f(A + 2) - f(A + 3)) * d * d + f(1),
-         outer = ((d * f(A) - f(5 * A)) * d + f(8 * A)) * d - f(4 * A);
+    Expr inner = (d * f(a + 2) - f(a + 3)) * d * d + f(1),
+         outer = ((d * f(a) - f(5 * a)) * d + f(8 * a)) * d - f(4 * a);
     Expr cubic = select(lessEqual(d, f(1)), inner, select(lessThan(d, f(2)), outer, f(0)));
     Expr weight = x.a.mode == ResizeMode::Linear ? max(f(1) - d, f(0)) : cubic;
     if (x.a.excludeOutside) weight = select(within(index, extentOf(x.in)), weight, f(0));
@@ -306,7 +306,6 @@ int64_t unitOf(const ResizeAttrs &a, const Shape &in, const Shape &out) {
   return int64_t(1) << (mixed * weightBits(mixed));
 }
 
-extern const OpDef kResize;
 std::optional<graph::IntegerValue> integerResize(graph::IntegerContext &c) {
   const ResizeAttrs &a = c.attrs.as<ResizeAttrs>();
   if (!mixesIntegers(a)) return std::nullopt;
