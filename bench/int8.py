@@ -15,7 +15,7 @@ import shutil
 import sys
 import tempfile
 
-from harness import machine, measure, models, quantized, summary
+from harness import machine, measure, models, quantized, results, summary
 from harness.engines import INT8_ENGINES, INT8_RIVALS
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -115,11 +115,7 @@ def main():
                 print(f"{name}: skipped, {reason}", flush=True)
                 continue
             if options.json:
-                merged = json.loads(options.json.read_text())["models"] if options.json.exists() else []
-                names = {model["name"] for model in result["models"]}
-                kept = {**result, "models": result["models"] + [m for m in merged if m["name"] not in names]}
-                options.json.parent.mkdir(parents=True, exist_ok=True)
-                options.json.write_text(json.dumps(kept, indent=1) + "\n")
+                results.merge(options.json, result, NAMES)
     for threads in options.threads:
         runs = [run for model in result["models"] for run in model["runs"] if run["threads"] == threads]
         for title, names in (("the best peer", INT8_RIVALS), ("our strict f32", ["planish_strict"])):

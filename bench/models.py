@@ -17,7 +17,7 @@ import shutil
 import sys
 import tempfile
 
-from harness import layers, machine, measure, models, summary
+from harness import layers, machine, measure, models, results, summary
 from harness.engines import ENGINES
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
@@ -103,15 +103,6 @@ def run_case(case, options, engines, folder):
     return record
 
 
-def merged(path, result):
-    """`result` with the networks of the file that it does not have, in the order of models.NAMES."""
-    done = {model["name"] for model in result["models"]}
-    kept = json.loads(path.read_text())["models"] if path.exists() else []
-    order = {name: i for i, name in enumerate(models.NAMES)}
-    return {**result, "models": sorted(result["models"] + [model for model in kept if model["name"] not in done],
-                                       key=lambda model: order.get(model["name"], len(order)))}
-
-
 def main():
     options = parse()
     if options.list:
@@ -123,6 +114,7 @@ def main():
     engines = [name for name in options.engines if name in versions]
     result = {"date": machine.today(), "machine": machine.describe(), "versions": versions,
               "settings": {"rounds": options.rounds, "seconds": options.seconds, "target": options.target}, "models": []}
+    whole = result
     print(summary.heading(options.engines), flush=True)
     options.work.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
@@ -134,9 +126,8 @@ def main():
                 continue
             result["models"].append(run_case(case, options, engines, pathlib.Path(folder)))
             if options.json:  # after each network: a run of an hour may be ended
-                options.json.parent.mkdir(parents=True, exist_ok=True)
-                options.json.write_text(json.dumps(merged(options.json, result), indent=1) + "\n")
-    for text in summary.closing(merged(options.json, result) if options.json else result):
+                whole = results.merge(options.json, result, models.NAMES)
+    for text in summary.closing(whole):
         print(text)
     return 0
 

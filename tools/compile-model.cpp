@@ -2,6 +2,7 @@
 #include "run/Reports.h"
 
 #include "planish/driver/Compile.h"
+#include "planish/support/ScratchFolder.h"
 #include "planish/support/Text.h"
 #include "planish/support/Version.h"
 #include "planish/target/Target.h"
@@ -122,25 +123,11 @@ void addChoice(CLI::App &app, const std::string &flag, Enum &value, const std::m
       ->option_text(list);
 }
 
-/// A folder for as long as it is needed.
-struct Scratch {
-  std::filesystem::path path;
-  explicit Scratch(std::filesystem::path p) : path(std::move(p)) {}
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Scratch(const Scratch &) = delete;
-  Scratch &operator=(const Scratch &) = delete;
-};
-
 /// Digest lines of what the model's definition gives for seeded inputs: its unscheduled loops are compiled
 /// for this machine and run.
 Result<std::vector<std::string>> goldenLines(driver::Options o) {
-  std::string folder = (std::filesystem::temp_directory_path() / "planish-golden-XXXXXX").string();
-  if (!mkdtemp(folder.data())) return failed("cannot make a folder in '" + folder + "'");
-  const Scratch scratch(folder);
-  o.target = "cpu", o.output = (scratch.path / "out").string(), o.library = artifact::LibraryKind::Shared;
+  PLANISH_ASSIGN(const ScratchFolder scratch, ScratchFolder::make());
+  o.target = "cpu", o.output = scratch.file("out"), o.library = artifact::LibraryKind::Shared;
   o.reference = true;
   PLANISH_ASSIGN(const driver::Artifact made, driver::compile(o));
   if (!made.exact)

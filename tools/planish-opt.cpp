@@ -6,6 +6,7 @@
 #include "planish/ops/Ops.h"
 #include "planish/support/Check.h"
 #include "planish/support/Hash.h"
+#include "planish/support/ScratchFolder.h"
 #include "planish/support/Text.h"
 #include "planish/support/Version.h"
 #include "planish/transform/Passes.h"
@@ -82,40 +83,24 @@ Result<std::vector<Row>> chosen(std::span<const Row> all, const std::vector<std:
   return rows;
 }
 
-/// A folder for one graph's text and the constants it names, gone with the object.
-class Scratch {
-public:
-  Scratch() : folder(std::filesystem::temp_directory_path() / "planish-reduce-XXXXXX") {
-    std::string name = folder.string();
-    folder = mkdtemp(name.data()) ? name : std::string();
-  }
-  Scratch(const Scratch &) = delete;
-  Scratch &operator=(const Scratch &) = delete;
-  ~Scratch() {
-    std::error_code ignored;
-    if (!folder.empty()) std::filesystem::remove_all(folder, ignored);
-  }
-  /// The path of the graph's text; empty where it cannot be written.
-  std::string holding(const graph::Graph &g) const {
-    graph::Blobs blobs;
-    const std::string text = graph::print(g, &blobs), path = (folder / "graph.txt").string();
-    for (const auto &[name, bytes] : blobs)
-      if (!std::filesystem::exists(folder / name))
-        std::ofstream(folder / name, std::ios::binary)
-            .write(reinterpret_cast<const char *>(bytes->data()), std::streamsize(bytes->size()));
-    std::ofstream file(path, std::ios::binary);
-    return file << text << std::flush ? path : "";
-  }
-
-private:
-  std::filesystem::path folder;
-};
+/// Writes a graph's text into the folder, and the constants it names beside it: the text's path, empty where
+/// that fails.
+std::string written(const graph::Graph &g, const ScratchFolder &folder) {
+  graph::Blobs blobs;
+  const std::string text = graph::print(g, &blobs), path = folder.file("graph.txt");
+  for (const auto &[name, bytes] : blobs)
+    if (const std::string blob = folder.file(name); !std::filesystem::exists(blob))
+      std::ofstream(blob, std::ios::binary)
+          .write(reinterpret_cast<const char *>(bytes->data()), std::streamsize(bytes->size()));
+  std::ofstream file(path, std::ios::binary);
+  return file << text << std::flush ? path : "";
+}
 
 /// The smallest graph of which the command says, by status 0, that it shows what is looked for.
 Result<graph::Graph> reduced(graph::Graph g, const std::string &command) {
-  const Scratch scratch;
+  PLANISH_ASSIGN(const ScratchFolder folder, ScratchFolder::make());
   auto isInteresting = [&](const graph::Graph &candidate) {
-    const std::string path = scratch.holding(candidate);
+    const std::string path = written(candidate, folder);
     return !path.empty() && std::system((command + " '" + path + "' >&2").c_str()) == 0;
   };
   if (!isInteresting(g))

@@ -1,6 +1,6 @@
 #include "planish/tune/Accuracy.h"
 
-#include "ScratchFolder.h"
+#include "planish/support/ScratchFolder.h"
 #include "planish/support/Text.h"
 
 #include <algorithm>

@@ -1,10 +1,10 @@
 #include "planish/tune/Observe.h"
 
-#include "ScratchFolder.h"
 #include "planish/artifact/Artifact.h"
 #include "planish/lower/Lower.h"
 #include "planish/runtime.h"
 #include "planish/support/Check.h"
+#include "planish/support/ScratchFolder.h"
 #include "planish/transform/Passes.h"
 
 #include <algorithm>

@@ -10,9 +10,8 @@ import pytest
 from conftest import ROOT
 
 sys.path.insert(0, str(ROOT / "bench"))
-import models as command  # noqa: E402
 import report  # noqa: E402
-from harness import measure, models, networks, summary  # noqa: E402
+from harness import measure, models, networks, results, summary  # noqa: E402
 
 
 def run_of(**engines):
@@ -59,11 +58,11 @@ def test_disagreement():
 def test_a_file_keeps_what_was_not_measured_again(tmp_path):
     file = tmp_path / "result.json"
     file.write_text(json.dumps({"models": [{"name": "resnet18", "runs": [1]}, {"name": "mnist_12", "runs": [1]}]}))
-    merged = command.merged(file, {"models": [{"name": "resnet18", "runs": [2]}, {"name": "mine", "runs": [2]}]})
-    assert [(m["name"], m["runs"]) for m in merged["models"]] == [("mnist_12", [1]), ("resnet18", [2]), ("mine", [2])]
-    result = {"models": [{"name": "resnet18", "runs": [3]}]}
-    command.merged(file, result)
-    assert len(result["models"]) == 1, "what a run has measured stays apart from what the file had"
+    result = {"models": [{"name": "resnet18", "runs": [2]}, {"name": "mine", "runs": [2]}]}
+    for _ in range(2):  # as after each network of a run
+        whole = results.merge(file, result, models.NAMES)
+        assert json.loads(file.read_text()) == whole and len(result["models"]) == 2
+        assert [(m["name"], m["runs"]) for m in whole["models"]] == [("mnist_12", [1]), ("resnet18", [2]), ("mine", [2])]
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v2", "squeezenet1_1"])

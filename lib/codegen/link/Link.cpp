@@ -1,4 +1,5 @@
 #include "planish/codegen/Link.h"
+#include "planish/support/ScratchFolder.h"
 
 #include <lld/Common/Driver.h>
 #include <llvm/Object/ArchiveWriter.h>
@@ -13,12 +14,6 @@ LLD_HAS_DRIVER(elf)
 namespace planish::codegen {
 namespace {
 
-std::string joinedPath(const std::string &folder, const std::string &name) {
-  llvm::SmallString<128> r(folder);
-  llvm::sys::path::append(r, name);
-  return r.str().str();
-}
-
 Status writeFile(const std::string &path, std::string_view bytes) {
   std::error_code code;
   llvm::raw_fd_ostream stream(path, code);
@@ -31,26 +26,6 @@ Status writeFile(const std::string &path, std::string_view bytes) {
   if (code) return failed("cannot write " + path + ": " + code.message());
   return {};
 }
-
-/// A folder for the linker's inputs, removed with everything in it.
-class Scratch {
-public:
-  Scratch() : code(llvm::sys::fs::createUniqueDirectory("planish-link", folder)) {}
-  ~Scratch() {
-    if (!code) static_cast<void>(llvm::sys::fs::remove_directories(folder));
-  }
-  Scratch(const Scratch &) = delete;
-  Scratch &operator=(const Scratch &) = delete;
-  Status status() const {
-    if (code) return failed("cannot make a temporary folder: " + code.message());
-    return {};
-  }
-  std::string file(const std::string &name) const { return joinedPath(folder.str().str(), name); }
-
-private:
-  llvm::SmallString<128> folder;
-  std::error_code code;
-};
 
 /// A name beside `path`, so that the finished file gets its own name in one step.
 Result<std::string> besides(const std::string &path) {
@@ -84,8 +59,7 @@ Status runLinker(const std::vector<std::string> &args) {
 
 Status linkShared(std::span<const LinkInput> objects, const std::string &path, const std::string &soname,
                   std::span<const std::string> exported, const Target &) {
-  Scratch scratch;
-  PLANISH_TRY(scratch.status());
+  PLANISH_ASSIGN(ScratchFolder scratch, ScratchFolder::make());
   std::string symbols = "{\n";
   if (!exported.empty()) symbols += "global:\n";
   for (const std::string &name : exported) symbols += "  " + name + ";\n";

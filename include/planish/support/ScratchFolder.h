@@ -1,4 +1,4 @@
-// A temporary folder.
+// A temporary folder, gone with the object.
 #pragma once
 
 #include "planish/support/Result.h"
@@ -8,7 +8,7 @@
 #include <string>
 #include <utility>
 
-namespace planish::tune {
+namespace planish {
 
 /// A folder for the time of its life.
 class ScratchFolder {
@@ -28,10 +28,11 @@ public:
     if (!path.empty()) std::filesystem::remove_all(path, ignored);
   }
   const std::string &name() const { return path; }
+  std::string file(const std::string &in) const { return path + "/" + in; }
 
 private:
   explicit ScratchFolder(std::string path) : path(std::move(path)) {}
   std::string path;
 };
 
-} // namespace planish::tune
+} // namespace planish
