@@ -223,8 +223,9 @@ Types inferNms(InferContext &c) {
   PLANISH_ASSIGN(std::vector<TensorType> r, oneOutput({DType::i64, {most, Dim(3)}, {}, {}}));
   r.push_back(countType());
   PLANISH_ASSIGN(Dim lanes, c.derive(ceilDiv(extentOf(boxes[1]), kNmsLanes) * imm(kNmsLanes)));
-  r.push_back({DType::i64, {boxes[1]}, {}, {}});          // candidates in order
-  r.push_back({DType::f32, {Dim(6), lanes}, {}, {}});     // of each: two corners, area, 1 once suppressed
+  r.push_back({DType::i64, {boxes[1]}, {}, {}});          // candidates by rank: of falling score
+  r.push_back({DType::i64, {Dim(2), boxes[1]}, {}, {}});  // the rank at each place, the place of each rank
+  r.push_back({DType::f32, {Dim(6), lanes}, {}, {}});     // by place: two corners, area, 1 once suppressed
   return r;
 }
 
@@ -240,61 +241,112 @@ std::array<Expr, 4> cornersOf(const NmsAttrs &a, const std::function<Expr(int64_
 /// What the loops of one batch and class keep in registers.
 struct NmsCells {
   Cell total{"total"}, candidates{"candidates"}, selected{"selected"}, next{"next"};
+  Cell first{"first"}, count{"count"};  // of the places that a search leaves
+  Cell widest{"widest", DType::f32};
   /// The kept box: two corners and its area.
   std::array<Cell, 5> box{Cell("y0", DType::f32), Cell("x0", DType::f32), Cell("y1", DType::f32),
                           Cell("x1", DType::f32), Cell("area", DType::f32)};
 
   Stmt around(Stmt body) const {
-    for (const Cell *cell : {&total, &candidates, &selected, &next}) body = cell->around({body});
+    for (const Cell *cell : {&total, &candidates, &selected, &next, &first, &count, &widest})
+      body = cell->around({body});
     for (const Cell &cell : box) body = cell.around({body});
     return body;
   }
 };
-constexpr int64_t kNmsArea = 4, kNmsSuppressed = 5;
+/// Rows of the working memory of floats.
+constexpr int64_t kNmsLeft = 1, kNmsRight = 3, kNmsArea = 4, kNmsSuppressed = 5;
+/// Rows of that of places and ranks.
+constexpr int64_t kNmsRankAt = 0, kNmsPlaceOf = 1;
 
-/// Corners and areas of the candidates in order, none of them suppressed.
+/// Gives every candidate a place: from left to right, so that a box meets only its neighbours. A box with a
+/// coordinate that is no number has an area that is none and meets nothing, wherever it stands.
 Stmt placeCandidates(const LoopsView &v, const NmsCells &cells, const Expr &batch) {
-  const loop::Buffer &order = v.out[2], &found = v.out[3];
+  const loop::Buffer &order = v.out[2], &places = v.out[3], &found = v.out[4];
   const int64_t most = v.inTypes[0].shape[1].upper();
-  return forEach("i", imm(0), cells.candidates.get(), most, [&](const Expr &i) {
-    auto mine = [&](int64_t k) { return load(found, {imm(k), i}); };
-    std::array<Expr, 4> corners = cornersOf(
-        v.attrs.as<NmsAttrs>(), [&](int64_t k) { return load(v.in[0], {batch, load(order, {i}), imm(k)}); });
-    std::vector<Stmt> place;
-    for (int64_t k = 0; k < 4; ++k) place.push_back(loop::store(found, {imm(k), i}, corners[size_t(k)]));
-    place.push_back(loop::store(found, {imm(kNmsArea), i}, (mine(2) - mine(0)) * (mine(3) - mine(1))));
-    place.push_back(loop::store(found, {imm(kNmsSuppressed), i}, loop::fimm(0)));
-    return loop::block(std::move(place));
+  auto cornersAt = [&](const Expr &rank) {
+    std::array<Expr, 4> c = cornersOf(v.attrs.as<NmsAttrs>(), [&](int64_t k) {
+      return load(v.in[0], {batch, load(order, {rank}), imm(k)});
+    });
+    Expr nowhere = loop::fimm(std::numeric_limits<double>::infinity());
+    c[kNmsLeft] = select(binary(BinaryOp::Eq, c[kNmsLeft], c[kNmsLeft]), c[kNmsLeft], nowhere);
+    return c;
+  };
+  auto leftOf = [&](const Expr &rank) { return load(found, {imm(kNmsLeft), rank}); };
+  // Until the candidates stand at their places, the rows of floats go by rank.
+  Stmt begin = forEach("i", imm(0), cells.candidates.get(), most, [&](const Expr &i) {
+    return loop::store(found, {imm(kNmsLeft), i}, cornersAt(i)[kNmsLeft]);
   });
+  Positions p{
+      .get = [&](const Expr &i) { return load(places, {imm(kNmsRankAt), i}); },
+      .set = [&](const Expr &i, const Expr &e) { return loop::store(places, {imm(kNmsRankAt), i}, e); },
+      .before =
+          [&](const Expr &i, const Expr &j) {
+            Expr earlier = conjunction(binary(BinaryOp::Eq, leftOf(i), leftOf(j)), lessThan(i, j));
+            return binary(BinaryOp::Or, lessThan(leftOf(i), leftOf(j)), earlier);
+          }};
+  Expr all = cells.candidates.get();
+  Stmt sort = sortedSelection(p, all, most, all, most);
+  Stmt place = forEach("i", imm(0), cells.candidates.get(), most, [&](const Expr &i) {
+    auto mine = [&](int64_t k) { return load(found, {imm(k), i}); };
+    Expr rank = load(places, {imm(kNmsRankAt), i});
+    std::array<Expr, 4> corners = cornersAt(rank);
+    std::vector<Stmt> r;
+    for (int64_t k = 0; k < 4; ++k) r.push_back(loop::store(found, {imm(k), i}, corners[size_t(k)]));
+    Expr width = mine(kNmsRight) - mine(kNmsLeft);
+    r.push_back(loop::store(found, {imm(kNmsArea), i}, (mine(2) - mine(0)) * width));
+    r.push_back(loop::store(found, {imm(kNmsSuppressed), i}, loop::fimm(0)));
+    r.push_back(loop::store(places, {imm(kNmsPlaceOf), rank}, i));
+    r.push_back(cells.widest.set(select(lessThan(cells.widest.get(), width), width, cells.widest.get())));
+    return loop::block(std::move(r));
+  });
+  return loop::block({begin, sort, cells.widest.set(loop::fimm(0)), place});
 }
 
-/// Marks the candidates behind the kept box that overlap it by more than `threshold`. Whole lanes: what
-/// stands before it is settled, what stands behind the last one is nobody's.
+/// Marks the candidates that overlap the kept box by more than `threshold`; those of a higher rank are
+/// settled, so that a mark on them says nothing. From the first place whose box may reach the kept one to the
+/// last that starts before its end, whole lanes: what stands behind the last candidate is nobody's.
 Stmt suppressOthers(const LoopsView &v, const NmsCells &cells, const Expr &threshold) {
-  const loop::Buffer &found = v.out[3];
-  const int64_t most = v.inTypes[0].shape[1].upper();
+  const loop::Buffer &found = v.out[4];
   auto kept = [&](size_t k) { return cells.box[k].get(); };
-  Expr first = floorDiv(cells.next.get(), imm(kNmsLanes)), end = ceilDiv(cells.candidates.get(), kNmsLanes);
-  return forEach("group", first, end, (most + kNmsLanes - 1) / kNmsLanes, [&](const Expr &group) {
-    Var lane = loop::var("lane", {}, 0, kNmsLanes - 1);
-    Expr j = group * kNmsLanes + use(lane), zero = loop::fimm(0);
-    auto other = [&](int64_t k) { return load(found, {imm(k), j}); };
-    Expr height = min(other(2), kept(2)) - max(other(0), kept(0));
-    Expr width = min(other(3), kept(3)) - max(other(1), kept(1));
-    Expr common = height * width, all = other(kNmsArea) + kept(4) - common;
-    Expr meets = loop::conjunction(lessThan(zero, height), lessThan(zero, width));
-    Expr real = loop::conjunction(lessThan(zero, other(kNmsArea)), lessThan(zero, kept(4)));
-    Expr above = lessThan(threshold, binary(BinaryOp::Div, common, all));
-    Stmt mark = loop::store(found, {imm(kNmsSuppressed), j},
-                            select(loop::conjunction(loop::conjunction(meets, real), above), loop::fimm(1),
-                                   other(kNmsSuppressed)));
-    return loop::loop(lane, imm(0), imm(kNmsLanes), LoopKind::Vectorized, mark);
-  });
+  auto leftAt = [&](const Expr &place) { return load(found, {imm(kNmsLeft), place}); };
+  // No box that starts before `reach` comes as far as the kept one, however its width was rounded.
+  Expr slack = loop::call(Intrinsic::Abs, {kept(kNmsLeft)}) + cells.widest.get();
+  Expr reach = kept(kNmsLeft) - cells.widest.get() - slack * loop::fimm(0x1p-20);
+  const Cell &first = cells.first, &count = cells.count;
+  Expr half = ceilDiv(count.get(), 2), isBefore = lessThan(leftAt(first.get() + half - 1), reach);
+  Stmt halve =
+      loop::block({loop::ifThen(isBefore, first.set(first.get() + half)), count.set(count.get() - half)});
+  Stmt search = loop::block({first.set(imm(0)), count.set(cells.candidates.get()),
+                             whileTrue(lessThan(imm(0), count.get()), halve)});
+
+  // common / all rounds to more than the threshold just when common - threshold * all is more than half the
+  // threshold's last place times all: no quotient lies half way between two floats, and where it matters
+  // the difference is exact. It takes a fraction of a division's time.
+  Expr step = (loop::call(Intrinsic::Fma, {threshold, loop::fimm(0x1.8p-24), threshold}) - threshold) *
+              loop::fimm(0.5);
+  Var lane = loop::var("lane", {}, 0, kNmsLanes - 1);
+  Expr j = first.get() * kNmsLanes + use(lane), zero = loop::fimm(0);
+  auto other = [&](int64_t k) { return load(found, {imm(k), j}); };
+  Expr height = min(other(2), kept(2)) - max(other(0), kept(0));
+  Expr width = min(other(kNmsRight), kept(kNmsRight)) - max(other(kNmsLeft), kept(kNmsLeft));
+  Expr common = height * width, all = other(kNmsArea) + kept(kNmsArea) - common;
+  Expr meets = loop::conjunction(lessThan(zero, height), lessThan(zero, width));
+  Expr real = loop::conjunction(lessThan(zero, other(kNmsArea)), lessThan(zero, kept(kNmsArea)));
+  Expr above = lessThan(step * all, loop::call(Intrinsic::Fma, {loop::fimm(-1) * threshold, all, common}));
+  Stmt mark = loop::store(
+      found, {imm(kNmsSuppressed), j},
+      select(loop::conjunction(loop::conjunction(meets, real), above), loop::fimm(1), other(kNmsSuppressed)));
+  Expr place = first.get() * kNmsLanes, last = cells.candidates.get() - 1;
+  Stmt sweep = whileTrue(
+      conjunction(lessEqual(place, last), lessThan(leftAt(min(place, last)), kept(kNmsRight))),
+      loop::block({loop::loop(lane, imm(0), imm(kNmsLanes), LoopKind::Vectorized, mark), first.add(1)}));
+  return loop::block({search, first.set(floorDiv(first.get(), imm(kNmsLanes))), sweep});
 }
 
 Stmt loopsNms(const LoopsView &v) {
   const Shape &boxes = v.inTypes[0].shape, &scores = v.inTypes[1].shape;
-  const loop::Buffer &order = v.out[2], &found = v.out[3];
+  const loop::Buffer &order = v.out[2], &places = v.out[3], &found = v.out[4];
   const int64_t most = boxes[1].upper();
   auto only = [&](size_t k) { return load(v.in[k], Exprs(v.inTypes[k].shape.size(), imm(0))); };
   const NmsCells cells;
@@ -317,10 +369,11 @@ Stmt loopsNms(const LoopsView &v) {
     std::vector<Stmt> keep{loop::store(v.out[0], {row, imm(0)}, batch),
                            loop::store(v.out[0], {row, imm(1)}, cls),
                            loop::store(v.out[0], {row, imm(2)}, load(order, {next.get()})), selected.add(1)};
+    Expr place = load(places, {imm(kNmsPlaceOf), next.get()});
     for (size_t k = 0; k < cells.box.size(); ++k)
-      keep.push_back(cells.box[k].set(load(found, {imm(int64_t(k)), next.get()})));
+      keep.push_back(cells.box[k].set(load(found, {imm(int64_t(k)), place})));
     keep.push_back(suppressOthers(v, cells, only(3)));
-    Expr isFree = binary(BinaryOp::Eq, load(found, {imm(kNmsSuppressed), next.get()}), loop::fimm(0));
+    Expr isFree = binary(BinaryOp::Eq, load(found, {imm(kNmsSuppressed), place}), loop::fimm(0));
     Stmt choose =
         whileTrue(conjunction(lessThan(next.get(), cells.candidates.get()), lessThan(selected.get(), limit)),
                   loop::block({loop::ifThen(isFree, loop::block(std::move(keep))), next.add(1)}));
@@ -353,7 +406,7 @@ std::vector<ValueId> importNms(Importer &i) {
   };
   ValueId most = number(2, DType::i64, 0), overlap = number(3, DType::f32, 0);
   ValueId least = number(4, DType::f32, -std::numeric_limits<double>::infinity());
-  std::vector<ValueId> r = i.appendAll(kNms, NmsAttrs{form == 1}, {boxes, scores, most, overlap, least}, 4);
+  std::vector<ValueId> r = i.appendAll(kNms, NmsAttrs{form == 1}, {boxes, scores, most, overlap, least}, 5);
   return one(cutTo(i, r[0], 0, r[1]));
 }
 

@@ -128,6 +128,38 @@ def test_counts_of_suppression_and_the_best_of_them(tmp_path):
         same(model, reference, {"boxes": boxes, "scores": scores}, f"{spread} {level}")
 
 
+SUPPRESSION = """
+g (float[2, 700, 4] boxes, float[2, 2, 700] scores) => (int64[s, 3] kept) {{
+  most = Constant <value = int64[1] {{{most}}}> ()
+  overlap = Constant <value = float[1] {{{overlap}}}> ()
+  least = Constant <value = float[1] {{0.1}}> ()
+  kept = NonMaxSuppression <center_point_box = {form}> (boxes, scores, most, overlap, least)
+}}
+"""
+
+
+@pytest.mark.parametrize("form, most, overlap", [(0, 700, 0.45), (0, 30, 0.7), (1, 700, 0.0), (0, 700, 0.3)])
+def test_suppression_among_many_boxes(tmp_path, form, most, overlap):
+    """Crowded, spread apart as classes are, of very different widths, without end, and without numbers."""
+    model, reference = compiled(SUPPRESSION.format(form=form, most=most, overlap=overlap), tmp_path)
+    generator = numpy.random.default_rng(7)
+    places = generator.random((2, 700, 2), dtype=numpy.float32) * 300
+    sizes = 1 + 40 * generator.random((2, 700, 2), dtype=numpy.float32)
+    scores = generator.random((2, 2, 700), dtype=numpy.float32)
+
+    def check(places, sizes, what):
+        boxes = numpy.concatenate([places, sizes if form else places + sizes], -1)
+        same(model, reference, {"boxes": boxes, "scores": scores}, what)
+
+    check(places, sizes, "crowded")
+    check(places + 1000 * generator.integers(0, 20, (2, 700, 1)).astype(numpy.float32), sizes, "classes apart")
+    check(places, sizes ** 2, "of many widths")
+    places[:, ::50] = -numpy.inf
+    sizes[:, ::70] = numpy.inf
+    places[:, ::30] = numpy.nan
+    check(places, sizes, "without end")
+
+
 def test_bodies_of_known_length(tmp_path):
     model, reference = compiled(BODIES, tmp_path)
     same(model, reference, {"x": nets.random_input((5, 3)), "start": nets.random_input((3,))}, "bodies")

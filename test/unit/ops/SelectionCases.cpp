@@ -79,7 +79,7 @@ Case nms(bool centers, int result) {
   std::vector<double> corners{0, 0, 2, 2, 0, 0.5, 2, 2.5, 9, 9, 5, 5, 0, 0, 1, 1};
   std::vector<double> middles{1, 1, 2, 2, 1.5, 1, 2, 2, 7, 7, 4, 4, 0.5, 0.5, 1, 1};
   Numbers boxes = numbers(f32, {1, 4, 4}, centers ? middles : corners);
-  Inputs more{resultOf(i64, {1}), resultOf(i64, {4}), resultOf(f32, {6, 16})};
+  Inputs more{resultOf(i64, {1}), resultOf(i64, {4}), resultOf(i64, {2, 4}), resultOf(f32, {6, 16})};
   if (result == 1) more[0] = resultOf(i64, {8, 3});
   return {"non_max_suppression",
           centers ? "centers=true" : "",
