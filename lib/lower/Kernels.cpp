@@ -1,5 +1,7 @@
 #include "Kernels.h"
 
+#include "Sharing.h"
+
 #include "planish/graph/Evaluate.h"
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
@@ -22,9 +24,6 @@ using loop::Compute;
 using loop::Expr;
 
 namespace {
-
-/// Below this a second thread costs more than it saves: about two microseconds of work.
-constexpr double kParallelFlops = 60e3, kParallelBytes = 60e3;
 
 std::vector<Expr> extents(const Shape &shape) {
   std::vector<Expr> r;
@@ -119,7 +118,7 @@ void inlineSoleElements(Compute &c, const std::map<const loop::BufferNode *, dou
   loop::collectParams(c);
 }
 
-/// Too little work to share: parallel loops run as serial ones, in one task.
+/// Parallel loops run as serial ones, in one task.
 loop::Function withoutTasks(const loop::Function &f) {
   loop::Function r = f;
   r.body = loop::rewrite(f.body, [](const loop::Stmt &s) {
@@ -130,14 +129,17 @@ loop::Function withoutTasks(const loop::Function &f) {
   return r;
 }
 
-std::string textOf(const schedule::Config &config) {
-  return joined(config, [](const auto &knob) { return knob.first + "=" + std::to_string(knob.second); }, " ");
-}
-
 /// What the target's code may contain. In strict form that is what all targets have.
 loop::Legal legalOn(const Target &t) { return {t.fma && !t.strict, t.fma && !t.strict}; }
 
 } // namespace
+
+loop::LaunchInfo infoOf(const LoweredStep &step) {
+  loop::LaunchInfo r = step.info;
+  r.config = joined(
+      step.config, [](const auto &knob) { return knob.first + "=" + std::to_string(knob.second); }, " ");
+  return r;
+}
 
 StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &storage) {
   // Operands in the same place are one parameter: the buffers of a function never alias.
@@ -173,13 +175,13 @@ StepCompute computeOf(const Step &step, const graph::Graph &g, const Storage &st
 
 ScheduledFunction scheduledFunction(Compute compute, const Target &target, const schedule::Config &config,
                                     bool strict) {
-  double flops = flopsOf(compute), bytes = 0;
-  for (const Buffer &b : compute.params) bytes += upperElements(b) * byteSize(b->dtype);
   schedule::Scheduled made = schedule::schedule(std::move(compute), target, config, strict);
   loop::Function f = std::move(made.lowered.function);
-  if (flops < kParallelFlops && bytes < kParallelBytes) f = withoutTasks(f);
+  CoreParts parts = coreParts(f);
   f = loop::legalize(loop::unroll(loop::vectorize(f)), legalOn(target));
-  return {std::move(f), std::move(made.lowered.packings), made.templateName, std::move(made.config)};
+  return {std::move(f),      std::move(made.lowered.packings),
+          made.templateName, std::move(made.config),
+          std::move(parts),  made.nanoseconds};
 }
 
 Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
@@ -194,6 +196,8 @@ Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
   }
   PLANISH_ASSIGN(const Shared *s, shared(std::move(made)));
   r.kernel = s->function;
+  r.parts = s->parts;
+  r.nanoseconds = s->nanoseconds;
   loop::Substitution symbols;  // the kernel's, which may be those of an earlier step
   for (size_t i = 0; i < s->scalars.size(); ++i) symbols[s->scalars[i]] = loop::use(definition.scalars[i]);
   r.tasks = loop::substitute(s->tasks, symbols);
@@ -219,7 +223,7 @@ Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
   r.info.kernel = r.kernel->name;
   r.info.templateName = s->templateName;
   r.info.serial = s->templateName == schedule::templates().back().name;
-  r.info.config = s->config;
+  r.config = s->config;
   r.info.key = s->key;
   r.info.tuned = s->tuned;
   if (!g.nodes().empty()) r.info.nodes = g[step.node].loc.onnxNodes;  // else a branch's constant, copied
@@ -278,13 +282,32 @@ Result<const KernelSet::Shared *> KernelSet::shared(StepCompute step) {
     f = std::move(scheduled.function);
     for (auto &p : scheduled.packings) s.packings[p.param] = std::move(p);
     s.templateName = scheduled.templateName;
-    s.config = textOf(scheduled.config);
+    s.config = std::move(scheduled.config);
+    s.parts = std::move(scheduled.parts);
+    s.nanoseconds = scheduled.nanoseconds;
   }
+  if (s.parts.cores[0].empty()) s.parts = coreParts(f);
   f.name = options.name + "_k" + std::to_string(functions.size()) + "_" + stem;
   s.tasks = loop::taskCount(f);
   s.function = std::make_shared<const loop::Function>(std::move(f));
   functions.push_back(s.function);
   return &byText.emplace(std::move(key), std::move(s)).first->second;
+}
+
+void KernelSet::keepWhole(const std::set<const loop::Function *> &kernels, std::vector<LoweredStep> &steps) {
+  std::map<const loop::Function *, loop::FunctionRef> alone;
+  for (loop::FunctionRef &f : functions)
+    if (kernels.contains(f.get())) {
+      auto made = std::make_shared<const loop::Function>(withoutTasks(*f));
+      alone[f.get()] = made;
+      f = made;
+    }
+  for (LoweredStep &s : steps)
+    if (auto it = alone.find(s.kernel.get()); it != alone.end()) {
+      s.kernel = it->second;
+      s.tasks = loop::imm(1);
+      if (auto knob = s.config.find("parallel"); knob != s.config.end()) knob->second = 0;
+    }
 }
 
 void KernelSet::bindConstant(Argument &argument, const Operand &operand,

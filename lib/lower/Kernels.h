@@ -8,6 +8,7 @@
 #include "planish/lower/Lower.h"
 
 #include <map>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -26,8 +27,13 @@ struct LoweredStep {
   std::vector<Argument> arguments;  // in the order of the kernel's parameters
   std::vector<loop::Expr> scalars;  // in the order of the kernel's scalars
   loop::Expr tasks;
-  loop::LaunchInfo info;
+  CoreParts parts;                  // parameters in the kernel's order
+  double nanoseconds = 0;           // what its template expects of one core
+  schedule::Config config;
+  loop::LaunchInfo info;            // all but the text of `config`
 };
+/// What reports say of a step.
+loop::LaunchInfo infoOf(const LoweredStep &step);
 
 /// What a step computes, over buffers that stand for its operands.
 struct StepCompute {
@@ -46,6 +52,8 @@ public:
   /// A step of `g` that is no control flow.
   Result<LoweredStep> lower(const graph::Graph &g, const Step &step);
   std::vector<loop::FunctionRef> kernels() const { return functions; }
+  /// These run in one task from now on; `steps` follow.
+  void keepWhole(const std::set<const loop::Function *> &kernels, std::vector<LoweredStep> &steps);
   std::vector<loop::ConstantData> constants;
   loop::TransformedWeights transformed;
 
@@ -54,9 +62,12 @@ private:
     loop::FunctionRef function;
     std::map<int, schedule::Kernel::Packing> packings;  // by parameter
     std::string_view templateName;
-    std::string config, key;
+    std::string key;
+    schedule::Config config;
     bool tuned = false;
     loop::Expr tasks;
+    CoreParts parts;
+    double nanoseconds = 0;
     std::vector<Var> scalars;                // of the definition: symbols of the first step that uses it
   };
   Result<const Shared *> shared(StepCompute step);

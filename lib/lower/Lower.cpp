@@ -2,6 +2,7 @@
 
 #include "Kernels.h"
 #include "MemoryPlan.h"
+#include "Sharing.h"
 #include "Storage.h"
 
 #include "planish/graph/OpDef.h"
@@ -314,7 +315,8 @@ Result<Program> lower(const Graph &g, const Target &target, const LowerOptions &
   KernelSet kernels(target, options, storage);
   Launches launches(storage, kernels);
   PLANISH_TRY(launches.add(storage.main));
-  for (const LoweredStep &s : launches.steps) p.launches.push_back(s.info);
+  kernels.keepWhole(keptWhole(launches.steps, target), launches.steps);
+  for (const LoweredStep &s : launches.steps) p.launches.push_back(infoOf(s));
   MemoryPlan memory = planMemory(launches.memoryNeeds());
   p.arenaBytes = memory.bytes;
   p.kernels = kernels.kernels();

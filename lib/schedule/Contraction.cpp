@@ -312,6 +312,11 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
+double nanoseconds(const Kernel &kernel, const Target &t) {
+  Kernel k = kernel;
+  return iterations(k) / double(2 * t.lanes(DType::f32)) / 2 / (usesDot(k, *orient(k)) ? 4 : 1);
+}
+
 /// Tiles by tileCost, strips by bestStrip; parallel over the first of the outer axes (strips, column groups,
 /// rows, tiles) with the least time, what cores wait for each other's data included; prefetch where few tiles
 /// use a panel of weights: a network's weights come from beyond the second cache, and the wait for them is
@@ -339,10 +344,9 @@ Config defaults(const Kernel &kernel, const Target &t) {
   bool far = !usesDot(k, r) || vectors * s.lanes * s.terms * s.termBytes > (48 << 10);
   c["prefetch"] = far && !c["strip"] && tiles > 1 && tiles <= 64;
   c["parallel"] = 0;
-  double nanoseconds = iterations(k) / double(2 * t.lanes(DType::f32)) / 3 / (usesDot(k, r) ? 4 : 1);
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
-  c["parallel"] = balancedAxis(built, outer, nanoseconds, t, [&](const Axis &a) {
+  c["parallel"] = balancedAxis(built, outer, nanoseconds(kernel, t), t, [&](const Axis &a) {
     bool left = dependsOn(r.swapped ? built.compute().rhs : built.compute().lhs, a);
     bool right = dependsOn(r.swapped ? built.compute().lhs : built.compute().rhs, a);
     return left == right ? 0 : (left ? weightWait(k, r, s, t) : inputWait(r, t));
@@ -372,6 +376,12 @@ std::vector<Knob> space(const Kernel &k, const Target &t) {
 
 } // namespace
 
-const Template kContraction = {"contraction.cpu", matches, space, defaults, apply, model};
+const Template kContraction = {.name = "contraction.cpu",
+                               .matches = matches,
+                               .space = space,
+                               .defaults = defaults,
+                               .apply = apply,
+                               .model = model,
+                               .nanoseconds = nanoseconds};
 
 } // namespace planish::schedule

@@ -89,7 +89,7 @@ double outputBytes(const Kernel &k) {
 int64_t balancedAxis(const Kernel &k, const std::vector<Axis> &outer, double nanoseconds, const Target &t,
                      const std::function<double(const Axis &)> &traffic) {
   constexpr double kGain = 0.95; // of a later axis, below which it is preferred
-  if (t.cores < 2 || nanoseconds < 2000) return 0;
+  if (t.cores < 2) return 0;
   int64_t best = 0;
   double bestTime = INFINITY;
   for (size_t i = 0; i < outer.size(); ++i) {

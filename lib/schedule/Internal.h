@@ -31,9 +31,9 @@ double iterations(const Kernel &k);
 double operandBytes(const Expr &e);
 /// Bytes of the output, at the bound of the symbols.
 double outputBytes(const Kernel &k);
-/// Which of the outer axes to run in parallel: 0 for none (too little work), else its position + 1. The one
-/// with the least time wins, the first of equals: the work over the cores, as evenly as the axis divides, and
-/// `traffic`, the nanoseconds that every core then waits for what others hold.
+/// Which of the outer axes to run in parallel: 0 for none (one core, or nothing to divide), else its position
+/// + 1. The one with the least time wins, the first of equals: the work over the cores, as evenly as the axis
+/// divides, and `traffic`, the nanoseconds that every core then waits for what others hold.
 int64_t balancedAxis(const Kernel &k, const std::vector<Axis> &outer, double nanoseconds, const Target &t,
                      const std::function<double(const Axis &)> &traffic = {});
 /// Marks outer[choice - 1], if there is one, as parallel.

@@ -103,16 +103,22 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
+int nodesOf(const Kernel &k) {
+  int nodes = 0;
+  walk(k.compute().value, [&](const Expr &) { ++nodes; });
+  return nodes;
+}
+double nanoseconds(const Kernel &k, const Target &t) {
+  return iterations(k) / double(t.lanes(DType::f32)) * (1 + nodesOf(k) / 16.0) / 2;
+}
+
 /// Unrolled unless the value is long (its code would be copied four times); parallel over the outer
 /// axis that divides evenly first.
 Config defaults(const Kernel &kernel, const Target &t) {
-  int nodes = 0;
-  walk(kernel.compute().value, [&](const Expr &) { ++nodes; });
-  Config c{{"unroll", nodes < 40 ? 4 : 1}, {"parallel", 0}};
+  Config c{{"unroll", nodesOf(kernel) < 40 ? 4 : 1}, {"parallel", 0}};
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
-  double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) * (1 + nodes / 16.0) / 2;
-  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  c["parallel"] = balancedAxis(built, outer, nanoseconds(kernel, t), t);
   return c;
 }
 
@@ -122,6 +128,11 @@ std::vector<Knob> space(const Kernel &, const Target &) {
 
 } // namespace
 
-const Template kPointwise = {"pointwise.cpu", matches, space, defaults, apply};
+const Template kPointwise = {.name = "pointwise.cpu",
+                             .matches = matches,
+                             .space = space,
+                             .defaults = defaults,
+                             .apply = apply,
+                             .nanoseconds = nanoseconds};
 
 } // namespace planish::schedule

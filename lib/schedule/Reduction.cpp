@@ -57,13 +57,16 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
+double nanoseconds(const Kernel &k, const Target &t) {
+  return iterations(k) / double(t.lanes(DType::f32)) / 2;
+}
+
 /// Four partial vectors hide the latency of the combination.
 Config defaults(const Kernel &kernel, const Target &t) {
   Config c{{"unroll", 4}, {"parallel", 0}};
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
-  double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) / 2;
-  c["parallel"] = balancedAxis(built, outer, nanoseconds, t);
+  c["parallel"] = balancedAxis(built, outer, nanoseconds(kernel, t), t);
   return c;
 }
 
@@ -78,6 +81,7 @@ const Template kReduction = {.name = "reduction.cpu",
                              .space = space,
                              .defaults = defaults,
                              .apply = apply,
+                             .nanoseconds = nanoseconds,
                              .reassociates = true};
 
 } // namespace planish::schedule

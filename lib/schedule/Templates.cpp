@@ -51,9 +51,10 @@ Scheduled schedule(loop::Compute compute, const Target &target, const Config &co
   Config full = row.defaults(kernel, target);
   for (const auto &[name, value] : config)
     if (auto it = full.find(name); it != full.end()) it->second = value;
-  if (row.build) return {row.build(kernel, full, target), row.name, full};
+  double nanoseconds = row.nanoseconds ? row.nanoseconds(kernel, target) : 0;
+  if (row.build) return {row.build(kernel, full, target), row.name, full, nanoseconds};
   row.apply(kernel, full, target);
-  return {kernel.materialize(), row.name, full};
+  return {kernel.materialize(), row.name, full, nanoseconds};
 }
 
 } // namespace planish::schedule

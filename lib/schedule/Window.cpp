@@ -127,6 +127,10 @@ void apply(Kernel &k, const Config &c, const Target &t) {
 
 constexpr int64_t kAllGroups = 24;
 
+double nanoseconds(const Kernel &k, const Target &t) {
+  return iterations(k) / double(t.lanes(DType::f32)) / 4;
+}
+
 /// Two vectors by up to five pixels where there are rows (memory bounds these kernels, so neighbours in
 /// memory count more than weights in registers), else several vectors; wider tiles in short rows, where every
 /// tile is at an edge. All channels of a row run together where the maps do not stay in the second cache, so
@@ -153,11 +157,10 @@ Config defaults(const Kernel &kernel, const Target &t) {
   }
   int64_t together = pixels == 1 ? 4 : vectors % 2 == 0 && t.registers >= 32 ? 2 : 1;
   Config c{{"vectors", together}, {"pixels", pixels}, {"group", far ? kAllGroups : 2}, {"parallel", 0}};
-  double nanoseconds = iterations(kernel) / double(t.lanes(DType::f32)) / 2;
   Kernel built = kernel;
   std::vector<Axis> outer = build(built, c, t);
   // A core that takes other channels than it wrote, or reads what others read too, waits for their lines.
-  c["parallel"] = balancedAxis(built, outer, nanoseconds, t, [&](const Axis &a) {
+  c["parallel"] = balancedAxis(built, outer, nanoseconds(kernel, t), t, [&](const Axis &a) {
     return a == outer.front() && outer.size() > 1 ? 0.1 * outputBytes(kernel) : 0;
   });
   return c;
@@ -172,6 +175,11 @@ std::vector<Knob> space(const Kernel &, const Target &) {
 
 } // namespace
 
-const Template kWindow = {"window.cpu", matches, space, defaults, apply};
+const Template kWindow = {.name = "window.cpu",
+                          .matches = matches,
+                          .space = space,
+                          .defaults = defaults,
+                          .apply = apply,
+                          .nanoseconds = nanoseconds};
 
 } // namespace planish::schedule

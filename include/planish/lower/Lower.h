@@ -8,6 +8,7 @@
 #include "planish/support/Result.h"
 #include "planish/target/Target.h"
 
+#include <array>
 #include <string>
 #include <vector>
 
@@ -38,12 +39,24 @@ struct Computation {
 /// What lower() would schedule, in order of first launch.
 Result<std::vector<Computation>> computationsOf(const graph::Graph &g);
 
+/// What two cores touch when they share a kernel: of every parameter the elements read and written.
+struct CoreParts {
+  using Box = std::vector<loop::Range>;  // by dimension; empty: nothing
+  struct Touched {
+    Box read, written;
+  };
+  std::array<std::vector<Touched>, 2> cores;  // by parameter; the first core is the caller's
+  double longest = 1;                          // of the two parts, of the whole
+};
+
 /// A computation as the function that runs it.
 struct ScheduledFunction {
   loop::Function function;  // after all loop passes
   std::vector<schedule::Kernel::Packing> packings;
   std::string_view templateName;
   schedule::Config config;  // every knob
+  CoreParts parts;
+  double nanoseconds = 0;   // as the template expects of one core
 };
 /// `config` replaces the template's own choices where it names a knob.
 ScheduledFunction scheduledFunction(loop::Compute compute, const Target &target,

@@ -32,6 +32,8 @@ struct Template {
   void (*apply)(Kernel &, const Config &, const Target &);  // by verbs
   CostModel (*model)(const Kernel &, const Target &) = nullptr;  // absent: all choices look alike
   Kernel::Lowered (*build)(const Kernel &, const Config &, const Target &) = nullptr; // in its place
+  /// About how long one core takes, with the data near; absent where nothing is to be shared.
+  double (*nanoseconds)(const Kernel &, const Target &) = nullptr;
   /// Where absent, a row that matches is chosen.
   bool (*chosen)(const Kernel &, const Config &, const Target &) = nullptr;
   /// Sums are split or formed in another way than term by term, so that rounding depends on the target.
@@ -48,6 +50,7 @@ struct Scheduled {
   Kernel::Lowered lowered;
   std::string_view templateName;
   Config config;
+  double nanoseconds;  // as the template expects; 0 where it expects nothing
 };
 /// The computation through its template (defaults, overridden by `config` where given), as loops
 /// with kinds; loop passes come after.

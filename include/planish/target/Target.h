@@ -25,7 +25,7 @@ struct Target {
   bool dot4 = false;                  // u8 x s8 dot products of four
   bool bytePermute = false;           // any bytes of two registers in one instruction
   bool maskedMemory = true;           // cheap masked loads and stores
-  int cores = 1;
+  int cores = 4;                      // that may share a kernel; how many there are is the library's to see
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
   uint64_t requiredIsa = 0;           // bits of the runtime's ISA mask that create() must find
 
