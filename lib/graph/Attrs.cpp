@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <bit>
+#include <cmath>
 
 namespace planish::graph {
 
@@ -24,7 +25,10 @@ protected:
   }
 };
 
-bool sameBits(double a, double b) { return std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b); }
+/// Zeros have signs; what is no number is one value, whatever its bits: text keeps no more of it.
+bool sameNumber(double a, double b) {
+  return (std::isnan(a) && std::isnan(b)) || std::bit_cast<uint64_t>(a) == std::bit_cast<uint64_t>(b);
+}
 
 } // namespace
 
@@ -36,9 +40,9 @@ std::vector<Field> fieldsOf(const Attrs &attrs) {
 
 bool equal(const Field &a, const Field &b) {
   if (a.name != b.name || a.value.index() != b.value.index()) return false;
-  if (auto *x = std::get_if<double>(&a.value)) return sameBits(*x, std::get<double>(b.value));
+  if (auto *x = std::get_if<double>(&a.value)) return sameNumber(*x, std::get<double>(b.value));
   if (auto *x = std::get_if<std::vector<double>>(&a.value))
-    return std::ranges::equal(*x, std::get<std::vector<double>>(b.value), sameBits);
+    return std::ranges::equal(*x, std::get<std::vector<double>>(b.value), sameNumber);
   return a.value == b.value;
 }
 

@@ -5,6 +5,8 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace planish::graph::test {
 namespace {
 
@@ -161,6 +163,8 @@ TEST(Attrs, EqualityIsByFields) {
   EXPECT_FALSE(Attrs(a) == Attrs(HalveAttrs{}));
   b.mode = Mode::Plain, b.factor = -0.0, a.factor = 0.0;
   EXPECT_FALSE(Attrs(a) == Attrs(b));
+  a.factor = std::nan("1"), b.factor = -std::nan("2");
+  EXPECT_TRUE(Attrs(a) == Attrs(b));
 }
 
 TEST(Rebuilder, DropsDeadNodesAndKeepsNames) {
