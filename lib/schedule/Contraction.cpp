@@ -228,6 +228,19 @@ bool fewLines(const Sizes &s, int64_t vectors, int64_t pixels) {
   return vectors * s.lanes * s.terms * s.termBytes <= few * line * (s.rows / pixels);
 }
 
+/// How much of the depth sums on its own where every element stands for `terms` products: a multiple of
+/// `unit`, and a divisor if there is one of that size; 0 where the whole sum is short, or must be formed term
+/// by term.
+int64_t partOf(const Kernel &k, const Axis &depth, int64_t terms, int64_t unit, const Target &t) {
+  constexpr int64_t kLong = 768, kPart = 400;
+  auto n = k.constantExtent(depth);
+  if (!n || t.strict || !isFloat(k.compute().accumulator) || *n * terms < kLong) return 0;
+  const int64_t most = std::max<int64_t>(kPart / terms / unit, 1) * unit;
+  for (int64_t r = most; r >= most / 3 && r > 0; r -= unit)
+    if (*n % r == 0) return r;
+  return most < *n ? most : 0;
+}
+
 /// Splits, orders and marks; returns the axes around the tile, outermost first.
 std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   Roles r = *orient(k);
@@ -257,7 +270,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   outer.insert(outer.end(), r.columns.begin(), r.columns.end());
   outer.insert(outer.end(), r.rows.begin(), r.rows.end());
 
-  Axis depth = takeDepth(k, r), quad, chunk, steps, u;
+  Axis depth = takeDepth(k, r), quad, part, chunk, steps, u;
   bool deepTail = false;
   if (depth) {
     if (dot) {
@@ -265,15 +278,20 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
       std::tie(depth, quad) = k.split(depth, 4, "quad", "q", Tail::Guard);
     }
     bool loops = !r.taps.empty() || !r.depth.empty();
+    int64_t block = std::max<int64_t>(knob(c, "block") / (dot ? 4 : 1), 1), others = 1;
+    for (const auto *axes : {&r.taps, &r.depth})
+      for (const Axis &a : *axes) others *= k.upperExtent(a);
+    if (int64_t length = partOf(k, depth, others, loops ? block : knob(c, "unroll"), t))
+      std::tie(part, depth) = k.split(depth, length, "part", depth->name);
     if (auto count = k.constantExtent(depth); count && loops)
-      std::tie(chunk, depth) =
-          k.split(depth, std::clamp<int64_t>(knob(c, "block") / (dot ? 4 : 1), 1, *count), "chunk", "step");
+      std::tie(chunk, depth) = k.split(depth, std::clamp<int64_t>(block, 1, *count), "chunk", "step");
     int64_t most = std::max<int64_t>(k.upperExtent(depth), 1);
     std::tie(steps, u) = k.split(depth, std::min(knob(c, "unroll"), most), "s", "u");
   }
 
   order = outer;
   size_t tileAt = order.size();
+  if (part) order.push_back(part);
   if (chunk) order.push_back(chunk);
   order.insert(order.end(), r.depth.begin(), r.depth.end());
   order.insert(order.end(), r.taps.begin(), r.taps.end());
@@ -281,6 +299,7 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
     if (a) order.push_back(a);
   k.reorder(order);
   k.accumulate(order[tileAt]);
+  if (part) k.subtotal(part);
   for (const Axis &a : {u, p, n})
     if (a) k.mark(a, LoopKind::Unrolled);
   k.mark(v, LoopKind::Vectorized);

@@ -177,6 +177,7 @@ void Kernel::mark(Axis a, LoopKind k) { info(a).kind = k; }
 void Kernel::partition(Axis a) { info(a).partition = true; }
 void Kernel::peel(Axis a) { info(a).peel = true; }
 void Kernel::accumulate(Axis at) { accumulateAt = at; }
+void Kernel::subtotal(Axis a) { subtotalAt = a; }
 void Kernel::lanes(Axis a) { info(a).lanes = true; }
 void Kernel::pack(const Expr &access) { packed.push_back(access); }
 void Kernel::stage(const Expr &access, Axis at) { staged.push_back({access, at}); }

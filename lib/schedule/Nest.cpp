@@ -18,8 +18,9 @@ struct Nest {
   const Kernel &k;
   using AxisInfo = Kernel::AxisInfo;
 
-  // Outer makes the loops around the tile; the others each make the loops inside it once more.
-  enum class Phase { Outer, Init, Reduce, Merge, Finish };
+  // Outer makes the loops around the tile; the others each make the loops inside it once more, Parts that
+  // over the subtotals.
+  enum class Phase { Outer, Parts, Init, Reduce, Merge, Finish };
 
   struct Env {
     Substitution subst;            // axis -> constant or fresh loop variable
@@ -28,7 +29,7 @@ struct Nest {
     std::vector<Expr> where;       // reduction guards not yet turned into loop bounds
     std::vector<Expr> stores;      // guards of the output domain
     Buffer acc;                    // the tile: one element per space axis (and lane axis) inside it
-    Buffer total;                  // the merged sums, where there are lane axes
+    Buffer total;                  // the merged sums, where there are lane axes or subtotals
     Expr lhs, rhs;
   };
 
@@ -70,7 +71,7 @@ struct Nest {
   /// Reductions have no loops in the phases around the reduction, except lane axes where they count.
   bool skipped(const AxisInfo &a, Phase phase) const {
     if (a.var == k.tensorAxis) return true;
-    if (!a.reduction || phase == Phase::Outer || phase == Phase::Reduce) return false;
+    if (!a.reduction || phase <= Phase::Parts || phase == Phase::Reduce) return false;
     return !(a.lanes && phase == Phase::Init);
   }
 
@@ -93,7 +94,8 @@ struct Nest {
 
     Expr begin, end;
     bool peel = false;
-    if (phase == Phase::Reduce && a.kind == LoopKind::Serial) peel = guardsToBounds(i, env, begin, end);
+    if ((phase == Phase::Reduce || phase == Phase::Parts) && a.kind == LoopKind::Serial)
+      peel = guardsToBounds(i, env, begin, end);
     std::vector<Stmt> stmts;
     for (const Copy &c : copies(a, env, peel)) stmts.push_back(copyOf(i, env, phase, c, begin, end));
     return block(std::move(stmts));
@@ -252,8 +254,8 @@ struct Nest {
               const Expr &end) const {
     const AxisInfo &a = k.axes[i];
     auto body = [&](const Env &e) {
-      Stmt s = build(i + 1, e, phase);
-      return (phase == Phase::Reduce || phase == Phase::Outer) && a.var == k.prefetchAt
+      Stmt s = phase == Phase::Parts ? part(i + 1, e) : build(i + 1, e, phase);
+      return (phase <= Phase::Parts || phase == Phase::Reduce) && a.var == k.prefetchAt
                  ? block({prefetch(i, e), s})
                  : s;
     };
@@ -334,6 +336,12 @@ struct Nest {
     if (shape.empty()) shape.push_back(1);
     if (merged.empty()) merged.push_back(1);
     env.acc = buffer("acc", k.def.accumulator, shape, {}, Scope::Register);
+    if (k.subtotalAt) {
+      PLANISH_CHECK(!lanes && i < k.axes.size() && k.axes[i].var == k.subtotalAt, "subtotals inside a tile");
+      env.total = buffer("total", k.def.accumulator, merged, {}, Scope::Register);
+      return makeStmt(Alloc{
+          env.total, block({mergeStart(i, env), axis(i, env, Phase::Parts), build(i, env, Phase::Finish)})});
+    }
     if (!lanes)
       return makeStmt(Alloc{env.acc, block({build(i, env, Phase::Init), build(i, env, Phase::Reduce),
                                             build(i, env, Phase::Finish)})});
@@ -341,6 +349,12 @@ struct Nest {
     Stmt all = block({build(i, env, Phase::Init), build(i, env, Phase::Reduce), collapse(i, env),
                       mergeStart(i, env), build(i, env, Phase::Merge), build(i, env, Phase::Finish)});
     return makeStmt(Alloc{env.acc, makeStmt(Alloc{env.total, all})});
+  }
+
+  /// The sum of one iteration of the axis before `i`, then onto the total.
+  Stmt part(size_t i, const Env &env) const {
+    return makeStmt(Alloc{env.acc, block({build(i, env, Phase::Init), build(i, env, Phase::Reduce),
+                                          build(i, env, Phase::Merge)})});
   }
 
   /// Brings the partial sums of every lane axis together in its element 0: first those of several vectors,
@@ -489,7 +503,8 @@ struct Nest {
     auto start = [&] { return simplify(sub(masked(k.def.init, env, false)), env.ranges); };
     auto part = [&] { return load(env.acc, at); };
     switch (phase) {
-    case Phase::Outer: break;
+    case Phase::Outer:
+    case Phase::Parts: break;
     case Phase::Init:
       return store(env.acc, at, env.total ? neutral(k.def.combine, k.def.accumulator) : start());
     case Phase::Merge: {

@@ -45,8 +45,10 @@ const Template &templateFor(const Kernel &kernel, const Target &target, const Co
   return rows.back();
 }
 
-Scheduled schedule(loop::Compute compute, const Target &target, const Config &config, bool strict) {
+Scheduled schedule(loop::Compute compute, const Target &device, const Config &config, bool strict) {
   Kernel kernel(std::move(compute));
+  Target target = device;
+  target.strict |= strict;
   const Template &row = templateFor(kernel, target, config, strict);
   Config full = row.defaults(kernel, target);
   for (const auto &[name, value] : config)

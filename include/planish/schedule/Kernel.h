@@ -43,6 +43,9 @@ public:
   void partition(Axis axis);                  // own copies for the iterations where a guard is not provable
   void peel(Axis axis); // one copy per iteration, only where a guard on it is not provable
   void accumulate(Axis at); // a register tile of all space axes inside `at` lives around it
+  /// A reduction axis, the outermost inside the tile, of which every iteration sums on its own before its sum
+  /// joins the total: rounding grows with the longest of the two counts, not with their product.
+  void subtotal(Axis axis);
   void lanes(Axis axis); // a reduction axis that owns partial sums, merged at the end
   void pack(const Expr &access); // reorder a constant operand as the nest reads it; see canPack
   void stage(const Expr &access, Axis at); // copy what the loops inside `at` read to registers
@@ -94,7 +97,7 @@ private:
   std::vector<AxisInfo> axes, retired; // retired: replaced by a split
   std::vector<Expr> storeGuards; // guards "0 <= e" of the output domain
   std::vector<std::pair<Expr, Expr>> bounds; // every original axis in terms of today's, and its extent
-  Axis accumulateAt, tensorAxis, prefetchAt;
+  Axis accumulateAt, subtotalAt, tensorAxis, prefetchAt;
   Expr prefetched; // an access of the operand to prefetch
   int64_t prefetchLines = 0; // cache lines per iteration
   std::vector<std::pair<Expr, Axis>> staged;

@@ -196,6 +196,19 @@ TEST(Winograd, RoundingErrorIsAsStated) {
     }
 }
 
+// Direct sums of 2304 products: in parts their error grows with the square root of a part's length, not of all;
+// strict sums are formed term by term.
+TEST(Contraction, LongSumsAreFormedInParts) {
+  std::vector<Target> targets = machineLevels();
+  if (targets.empty()) GTEST_SKIP() << "no code for this machine";
+  for (Target t : targets) {
+    Shape s{.depth = 256, .columns = 32, .height = 9, .width = 10, .relu = false};
+    double inParts = relativeError(s, 0, t);
+    t.strict = true;
+    EXPECT_LT(inParts, 0.6 * relativeError(s, 0, t)) << t.cpu;
+  }
+}
+
 TEST(Winograd, IsChosenWhereItPays) {
   Target t = level("x86-64-v4", 64);
   t.l2Bytes = 2 << 20;
