@@ -3,7 +3,6 @@
 #include "Documents.h"
 #include "Metadata.h"
 
-#include "planish/artifact/RuntimeBitcode.h"
 #include "planish/codegen/Link.h"
 #include "planish/codegen/Llvm.h"
 #include "planish/support/Hash.h"
@@ -65,8 +64,7 @@ Result<std::vector<LinkInput>> objectsOf(const Program &p, const Target &target,
         [=, &target] { return codegen::emitKernels(some, target, codegen::Form::Object); });
   }
   job("host.o", [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object); });
-  job("runtime.o",
-      [&] { return codegen::compileBitcode({kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size}, target); });
+  job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
   job("model.o", [&] { return modelObject(p, target, buildId); });
   if (!p.constants.empty())
     job("weights.o", [&] { return codegen::dataObject(weightsOf(p), symbolsOf(p).weights, target); });
@@ -176,6 +174,7 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
     r.files.push_back({name, std::move(bytes)});
     return {};
   };
+  if (target.bare) kind = LibraryKind::Static;  // nothing there loads a library
   if (kind != LibraryKind::Shared) {
     std::string archive = "lib" + program.name + ".a";
     PLANISH_TRY(codegen::writeArchive(objects, (scratch.path / archive).string()));

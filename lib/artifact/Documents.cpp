@@ -1,5 +1,6 @@
 #include "Documents.h"
 
+#include "planish/artifact/Estimate.h"
 #include "planish/artifact/RuntimeBitcode.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
@@ -62,14 +63,30 @@ json::Object hashed(const Provenance::File &file) {
   return json::Object{{"file", json::fixUTF8(file.name)}, {"sha256", file.sha256}};
 }
 
-std::string runtimeHash() {
-  return sha256(std::as_bytes(std::span(kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size)));
-}
+std::string runtimeHash(const Target &target) { return sha256(std::as_bytes(runtimeOf(target))); }
 
 } // namespace
 
+std::span<const unsigned char> runtimeOf(const Target &target) {
+  auto either = [&](std::span<const unsigned char> hosted, std::span<const unsigned char> bare) {
+    return target.bare ? bare : hosted;
+  };
+  switch (target.architecture) {
+  case Architecture::X86_64:
+    return either({kRuntimeBitcodeX86_64, kRuntimeBitcodeX86_64Size},
+                  {kRuntimeBitcodeX86_64Bare, kRuntimeBitcodeX86_64BareSize});
+  case Architecture::Arm64:
+    return either({kRuntimeBitcodeAarch64, kRuntimeBitcodeAarch64Size},
+                  {kRuntimeBitcodeAarch64Bare, kRuntimeBitcodeAarch64BareSize});
+  case Architecture::Arm32:
+    return either({kRuntimeBitcodeArmv7, kRuntimeBitcodeArmv7Size},
+                  {kRuntimeBitcodeArmv7Bare, kRuntimeBitcodeArmv7BareSize});
+  }
+  return {};
+}
+
 std::string buildIdOf(const Program &program, const Target &target, const Provenance &provenance) {
-  std::string all = std::string(kVersion) + " " + kLlvmVersion + " " + runtimeHash() + "\n" +
+  std::string all = std::string(kVersion) + " " + kLlvmVersion + " " + runtimeHash(target) + "\n" +
                     provenance.model.sha256 + "\n" + target.name + " " + target.cpu;
   for (const std::string &f : target.features) all += " " + f;
   all += "\n" + loop::print(program);
@@ -147,7 +164,8 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
   json::Object manifest{
       {"name", p.name},
       {"build", buildId},
-      {"compiler", json::Object{{"version", kVersion}, {"llvm", kLlvmVersion}, {"runtime", runtimeHash()}}},
+      {"compiler",
+       json::Object{{"version", kVersion}, {"llvm", kLlvmVersion}, {"runtime", runtimeHash(target)}}},
       {"target", target.name},
       {"header", p.name + ".h"},
       {"model", hashed(provenance.model)},
@@ -201,24 +219,27 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
   json::Array launches;
   std::map<std::string_view, int64_t> templates;
   double flops = 0;
+  std::optional<Estimate> estimate = estimateOf(p, target);
   for (const loop::LaunchInfo &l : p.launches) {
     ++templates[l.templateName];
     flops += l.flops;
-    launches.push_back(json::Object{{"kernel", l.kernel},
-                                    {"template", std::string(l.templateName)},
-                                    {"config", l.config},
-                                    {"key", l.key},
-                                    {"tuned", l.tuned},
-                                    {"nodes", stringsOf(l.nodes)},
-                                    {"flops", l.flops},
-                                    {"bytes", l.bytes}});
+    json::Object launch{{"kernel", l.kernel}, {"template", std::string(l.templateName)},
+                        {"config", l.config}, {"key", l.key},
+                        {"tuned", l.tuned},   {"nodes", stringsOf(l.nodes)},
+                        {"flops", l.flops},   {"bytes", l.bytes}};
+    if (estimate) {
+      const Estimate::Launch &e = estimate->launches[launches.size()];
+      launch["estimate"] =
+          json::Object{{"microseconds", e.microseconds}, {"bound", e.memory ? "memory" : "arithmetic"}};
+    }
+    launches.push_back(std::move(launch));
   }
   json::Object perTemplate;
   for (auto &[name, count] : templates) perTemplate[std::string(name)] = count;
   json::Array constants;
   for (const loop::ConstantData &c : p.constants)
     constants.push_back(json::Object{{"name", json::fixUTF8(c.name)}, {"bytes", int64_t(c.bytes->size())}});
-  return pretty(json::Object{
+  json::Object report{
       {"name", p.name},
       {"target", target.name},
       {"notes", stringsOf(provenance.notes)},
@@ -236,7 +257,16 @@ std::string reportOf(const Program &p, const Target &target, const Provenance &p
                                           {"originalBytes", p.transformed.originalBytes}}},
       {"launches", std::move(launches)},
       {"constants", std::move(constants)},
-  });
+  };
+  if (estimate)
+    report["estimate"] =
+        json::Object{{"microseconds", estimate->microseconds},
+                     {"assumes", json::Object{{"cores", 1},
+                                              {"gigahertz", estimate->assumed.gigahertz},
+                                              {"multiplyAddsPerCycle", estimate->assumed.multiplies},
+                                              {"gigabytesPerSecond", estimate->assumed.gigabytes},
+                                              {"ofPeak", estimate->ofPeak}}}};
+  return pretty(std::move(report));
 }
 
 } // namespace planish::artifact

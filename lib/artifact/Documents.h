@@ -3,11 +3,14 @@
 
 #include "planish/artifact/Artifact.h"
 
+#include <span>
 #include <string>
 #include <vector>
 
 namespace planish::artifact {
 
+/// The runtime that goes into models for a target, as LLVM bitcode.
+std::span<const unsigned char> runtimeOf(const Target &target);
 /// Hash of everything the build depends on: program text, constants, target, compiler version.
 std::string buildIdOf(const loop::Program &program, const Target &target, const Provenance &provenance);
 std::string headerOf(const loop::Program &program);

@@ -37,6 +37,15 @@ planish_dtype dtypeOf(DType t) {
   return PLANISH_F32;
 }
 
+planish_architecture architectureOf(const Target &t) {
+  switch (t.architecture) {
+  case Architecture::X86_64: return PLANISH_ARCH_X86_64;
+  case Architecture::Arm64: return PLANISH_ARCH_ARM64;
+  case Architecture::Arm32: return PLANISH_ARCH_ARM32;
+  }
+  return PLANISH_ARCH_ANY;
+}
+
 /// Writes constants of the structures in abi.h as LLVM text; every literal says its own type, fields
 /// stand in the order of the header and LLVM lays them out naturally, as C does.
 class Writer {
@@ -133,7 +142,7 @@ public:
     w.module += "@" PLANISH_API_SYMBOL " = external hidden constant i8\n@" + s.host +
                 " = external hidden global i8\n@" + s.weights + " = external hidden constant i8\n";
     std::string model = Writer::structure({Writer::i32(PLANISH_ABI),
-                                           Writer::i32(PLANISH_ARCH_X86_64),
+                                           Writer::i32(architectureOf(target)),
                                            Writer::i64(target.requiredIsa),
                                            w.text(p.name),
                                            w.text(target.name),
@@ -227,7 +236,7 @@ Result<std::string> queryObject(const Program &program, const Target &target) {
   std::string model = symbolsOf(program).model;
   return codegen::compileText("@" + model +
                                   " = external constant i8\n"
-                                  "define ptr @" PLANISH_QUERY_SYMBOL "(i32 %abi) {\n"
+                                  "define ptr @" PLANISH_QUERY_SYMBOL "(i32 %abi) nounwind {\n"
                                   "  %same = icmp eq i32 %abi, " +
                                   std::to_string(PLANISH_ABI) +
                                   "\n"

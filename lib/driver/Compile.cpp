@@ -1,6 +1,7 @@
 // The pipeline, top to bottom.
 #include "planish/driver/Compile.h"
 
+#include "planish/artifact/Estimate.h"
 #include "planish/codegen/CLike.h"
 #include "planish/codegen/Llvm.h"
 #include "planish/graph/Text.h"
@@ -9,6 +10,7 @@
 #include "planish/support/Hash.h"
 #include "planish/support/Text.h"
 #include "planish/transform/Passes.h"
+#include "planish/transform/QuantizeSigned.h"
 
 #include <algorithm>
 #include <chrono>
@@ -91,14 +93,18 @@ std::vector<transform::PassRow> passesToCodes(const Options &o) {
 }
 
 /// The passes in order; with --int8 some run twice, before the values get codes and after.
-std::vector<transform::PassRow> passesFor(const Options &o) {
+std::vector<transform::PassRow> passesFor(const Options &o, const Target &target) {
   std::vector<transform::PassRow> r = passesToCodes(o);
   r.insert(r.end(), transform::passes().begin(), transform::passes().end());
+  // There products of signed codes cost less than those of u8 by s8.
+  if (target.architecture == Architecture::Arm64 && !target.dot4)
+    std::ranges::find(r, std::string_view("quantize"), &transform::PassRow::name)->run =
+        transform::quantizeSigned;
   return r;
 }
 
-Result<Graph> transformed(Graph g, const Options &o, Artifact &art) {
-  const std::vector<transform::PassRow> list = passesFor(o);
+Result<Graph> transformed(Graph g, const Options &o, const Target &target, Artifact &art) {
+  const std::vector<transform::PassRow> list = passesFor(o, target);
   for (const std::string &name : {o.printAfter, o.stopAfter})
     if (!name.empty() && std::ranges::find(list, name, &transform::PassRow::name) == list.end())
       return usage("there is no pass '" + name + "'; --list-passes lists them");
@@ -196,7 +202,7 @@ Result<Artifact> compile(const Options &o) {
   art.exact = o.int8 || transform::isQuantized(model.graph);
   clock.lap("import");
 
-  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, art));
+  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, target, art));
   if (auto real = transform::realNodes(graph); !real.empty()) {
     art.notes.push_back(realNodesNote(real));
     target.strict = true;
@@ -223,6 +229,7 @@ Result<Artifact> compile(const Options &o) {
   }
   if (target.device != DeviceKind::Cpu)
     return unsupported("target '" + target.name + "' has no library form; use --emit opencl");
+  if (auto estimate = artifact::estimateOf(program, target)) art.notes.push_back(artifact::textOf(*estimate));
   PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
   artifact::Provenance from{{fileName(o.model), modelHash}, art.notes};
   from.golden = o.golden;
@@ -256,7 +263,8 @@ Result<Graph> graphWithCodes(const Options &o) {
 Result<std::vector<lower::Computation>> computationsOf(const Options &o) {
   PLANISH_ASSIGN(onnx::Imported model, onnx::importModel(o.model, {o.shapes, o.maxShapes, o.limits}));
   Artifact texts;
-  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, texts));
+  PLANISH_ASSIGN(Target target, parseTarget(o.target));
+  PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, target, texts));
   return lower::computationsOf(graph);
 }
 

@@ -135,8 +135,8 @@ private:
     for (size_t i = 0; i < c.args.size(); ++i) {
       Type t = c.args[i]->type;
       bool number = t.dtype == DType::f32 || t.dtype == DType::i32 || t.dtype == DType::i64;
-      bool last = i + 1 == c.args.size();
-      if (!(row.anyNumber ? number : t.dtype == row.args[i]) ||
+      bool last = i + 1 == c.args.size(), codes = c.fn == Intrinsic::Dot4 && i == 0 && t.dtype == DType::i8;
+      if (!(row.anyNumber ? number : codes || t.dtype == row.args[i]) ||
           t.lanes != e->type.lanes * (last ? 1 : row.widening))
         return error("argument " + std::to_string(i + 1) + " of '" + std::string(nameOf(c.fn)) +
                          "' has the wrong type",

@@ -162,6 +162,27 @@ ValueId biasOf(graph::Graph &g, const IntegerParts &p, int32_t zero, const std::
 
 } // namespace
 
+namespace {
+
+/// Products of signed codes, four at a time, are what the target has and the convolution is made of. Two of
+/// them must fit 16 bits, so no weight is -128.
+bool takesSigned(const IntegerContext &c, const IntegerParts &p, const Ints &shape) {
+  return c.lowered && shape[1] >= 4 &&
+         std::ranges::all_of(p.weights, [](int32_t w) { return w >= -127 && w <= 127; });
+}
+
+/// Codes less 128, as i8.
+std::optional<ValueId> lowered(IntegerContext &c, ValueId codes) {
+  if (auto known = c.lowered->find(codes.index); known != c.lowered->end()) return known->second;
+  auto flipped = c.append(row(Binary::BitXor), {},
+                          {codes, constantOf(c.graph, DType::u8, {}, std::vector<uint8_t>{128})});
+  auto r = flipped ? c.append(kCast, CastAttrs{DType::i8}, {*flipped}) : std::nullopt;
+  if (r) c.lowered->emplace(codes.index, *r);
+  return r;
+}
+
+} // namespace
+
 std::optional<IntegerValue> integerConv(IntegerContext &c) {
   ConvAttrs a = c.attrs.as<ConvAttrs>();
   auto parts = integerParts(c, 0);
@@ -179,7 +200,8 @@ std::optional<IntegerValue> integerConv(IntegerContext &c) {
     known &= dims.back().borders.has_value();
   }
   std::optional<ValueId> from = x.value;
-  if (!known && pads && x.zero != 0) {
+  bool isSigned = takesSigned(c, *parts, shape);
+  if (!known && pads && (x.zero != 0 || isSigned)) {
     // Which taps are outside is seen at run time only: there they read the zero point, like all others.
     PadAttrs around{{0, 0}, {0, 0}, PadMode::Constant, double(x.zero)};
     for (Ints *to : {&around.begin, &around.end}) {
@@ -192,9 +214,15 @@ std::optional<IntegerValue> integerConv(IntegerContext &c) {
   }
   if (!known)
     for (ClassTaps &d : dims) d.borders.reset();
+  int32_t zero = x.zero;
+  if (isSigned) {
+    from = lowered(c, *from);
+    zero -= 128;
+    if (!from) return std::nullopt;
+  }
   auto sum = c.append(kConv, a,
                       {*from, weightConstant(c.graph, shape, inOrder(*parts, shape, 0)),
-                       biasOf(c.graph, *parts, x.zero, dims)});
+                       biasOf(c.graph, *parts, zero, dims)});
   if (!sum) return std::nullopt;
   return IntegerValue{*sum, 1, parts->scale, {0}, parts->bound};
 }

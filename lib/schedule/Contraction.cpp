@@ -170,13 +170,19 @@ double tileCost(const Sizes &s, int64_t vectors, int64_t pixels, const Target &t
   return double(full) * row(vectors) + (rest ? row(rest) : 0);
 }
 
+/// Vector registers that a tile takes: sums, weights, and the other operands, of which one is at hand at a
+/// time or, where lanes of a register multiply, a register of them for every pixel.
+int64_t tileRegisters(int64_t vectors, int64_t pixels, const Target &t) {
+  return vectors * pixels + vectors + (t.laneOperands ? pixels : 1);
+}
+
 std::pair<int64_t, int64_t> bestTile(const Sizes &s, const Target &t) {
   std::pair<int64_t, int64_t> best{1, 1};
   double bestCost = INFINITY;
   int64_t most = std::min<int64_t>({s.pixels, 14, pixelsInCache(s, t)});
   for (int64_t v = 1; v <= (most == 1 ? 8 : 4); ++v)
     for (int64_t p = 1; p <= most; ++p) {
-      if (v > s.vectors || p > s.pixels || v * p + v + 1 > std::min(t.registers, 31)) continue;
+      if (v > s.vectors || p > s.pixels || tileRegisters(v, p, t) > std::min(t.registers, 31)) continue;
       // A single row has columns alone to divide among the cores.
       if (s.rows == 1 && v > 1 && (s.vectors + v - 1) / v < t.cores) continue;
       // Copies of the body for tails cost code, not time; near ties go to the tile that divides.
@@ -380,7 +386,7 @@ CostModel model(const Kernel &kernel, const Target &t) {
   Roles r = *orient(k);
   return [s = sizesOf(k, r, t), t, most = std::min(t.registers, 31)](const Config &c) {
     int64_t v = std::min(knob(c, "vectors"), s.vectors), p = std::min(knob(c, "pixels"), s.pixels);
-    return tileCost(s, v, p, t) * (v * p + v + 1 > most ? kSpill : 1);
+    return tileCost(s, v, p, t) * (tileRegisters(v, p, t) > most ? kSpill : 1);
   };
 }
 

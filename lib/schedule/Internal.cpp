@@ -56,7 +56,8 @@ Expr withoutCast(const Expr &e) {
 bool multipliesCodes(const Kernel &k, const Expr &left, const Expr &right) {
   Expr a = withoutCast(left), b = withoutCast(right);
   return k.compute().accumulator == DType::i32 && k.compute().combine == Combine::Sum && as<Load>(a) &&
-         a->type.dtype == DType::u8 && as<Load>(b) && b->type.dtype == DType::i8 && k.canPack(b);
+         (a->type.dtype == DType::u8 || a->type.dtype == DType::i8) && as<Load>(b) &&
+         b->type.dtype == DType::i8 && k.canPack(b);
 }
 
 int64_t lanesFor(const Kernel &k, const Axis &axis, const Target &t, DType type) {

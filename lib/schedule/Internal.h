@@ -20,7 +20,7 @@ void fuseCollapsing(Kernel &k, std::vector<Axis> &axes);
 std::vector<Expr> loadsIn(const Expr &e);
 /// What is cast, if `e` is a cast.
 Expr withoutCast(const Expr &e);
-/// left * right are products of u8 and constant s8 codes summed in i32, which Dot4 takes four at a time.
+/// left * right are products of 8-bit and constant s8 codes summed in i32, which Dot4 takes four at a time.
 bool multipliesCodes(const Kernel &k, const Expr &left, const Expr &right);
 /// Lanes for an axis: all of the register, or the power of two that holds a short axis.
 int64_t lanesFor(const Kernel &k, const Axis &axis, const Target &t, DType type);

@@ -6,6 +6,7 @@
 #include "planish/graph/Evaluate.h"
 #include "planish/ops/Ops.h"
 #include "planish/transform/Passes.h"
+#include "planish/transform/QuantizeSigned.h"
 
 #include <algorithm>
 #include <cmath>
@@ -37,7 +38,7 @@ constexpr int64_t kMostTables = 4096;
 
 class Quantizer {
 public:
-  explicit Quantizer(const Graph &g) : old(g), r(g) {}
+  Quantizer(const Graph &g, bool signedProducts) : signedProducts(signedProducts), old(g), r(g) {}
 
   Result<Graph> run() {
     for (uint32_t n = 0; n < old.nodes().size(); ++n) PLANISH_TRY(visit(old[NodeId{n}], {n}));
@@ -45,6 +46,8 @@ public:
   }
 
 private:
+  bool signedProducts;
+  std::map<uint32_t, ValueId> lowered; // codes less 128, by codes
   Status visit(const Node &node, NodeId id) {
     if (node.outputs.size() != 1 || !node.regions.empty()) return r.copy(id);
     noteOrigin(node);
@@ -249,6 +252,7 @@ private:
   std::optional<IntegerValue> integer(const Node &node) {
     if (!node.op->integer || node.inputs.empty()) return std::nullopt;
     IntegerContext c{r.graph(), node.attrs, node.loc, {}, old.type(node.outputs[0]), {}, {}, {}, {}};
+    if (signedProducts) c.lowered = &lowered;
     for (size_t i = 0; i < node.inputs.size(); ++i) {
       ValueId v = node.inputs[i];
       c.types.push_back(v == kAbsent ? TensorType{} : old.type(v));
@@ -505,7 +509,12 @@ bool isQuantized(const Graph &g) {
 
 Result<Graph> quantize(const Graph &g) {
   if (!isQuantized(g)) return g;
-  return Quantizer(g).run();
+  return Quantizer(g, /*signedProducts=*/false).run();
+}
+
+Result<Graph> quantizeSigned(const Graph &g) {
+  if (!isQuantized(g)) return g;
+  return Quantizer(g, /*signedProducts=*/true).run();
 }
 
 } // namespace planish::transform

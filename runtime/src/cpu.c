@@ -53,7 +53,15 @@ PLANISH_ONE uint64_t planish_cpu_features_v1(void) {
   return found;
 }
 
-#elif defined(__aarch64__)
+#elif defined(__aarch64__) || defined(__arm__)
+
+#if defined(__aarch64__)
+#define ARCHITECTURE PLANISH_ARCH_ARM64
+#define FEATURES PLANISH_ARM64_FEATURES
+#else
+#define ARCHITECTURE PLANISH_ARCH_ARM32
+#define FEATURES PLANISH_ARM32_FEATURES
+#endif
 
 typedef struct feature {
   const char *name;
@@ -64,11 +72,11 @@ typedef struct feature {
 
 static const feature features[] = {
 #define ROW(index, name, text, word, bit) {text, index, word, bit},
-    PLANISH_ARM64_FEATURES(ROW)
+    FEATURES(ROW)
 #undef ROW
 };
 
-PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) { return PLANISH_ARCH_ARM64; }
+PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) { return ARCHITECTURE; }
 
 PLANISH_ONE uint64_t planish_cpu_features_v1(void) {
   uint64_t found = 0;
@@ -88,13 +96,7 @@ typedef struct feature {
 
 static const feature features[] = {{"", 64}};
 
-PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) {
-#if defined(__arm__)
-  return PLANISH_ARCH_ARM32;
-#else
-  return PLANISH_ARCH_ANY;
-#endif
-}
+PLANISH_ONE uint32_t planish_cpu_architecture_v1(void) { return PLANISH_ARCH_ANY; }
 
 PLANISH_ONE uint64_t planish_cpu_features_v1(void) { return 0; }
 

@@ -1,8 +1,8 @@
 /* Linux, over any libc. */
-#if defined(__linux__)
-
 #include "os.h"
 #include "planish/abi.h"
+
+#if defined(__linux__)
 
 struct planish_timespec {
   long seconds;

@@ -13,6 +13,13 @@
 
 #define CACHE_LINE 64
 
+/* Without an operating system no thread ever starts. */
+#if defined(__linux__)
+#define MOST_WORKERS (PLANISH_MAX_THREADS - 1)
+#else
+#define MOST_WORKERS 1
+#endif
+
 /* A word that one thread changes and one waits on. */
 typedef struct signal_word {
   _Atomic uint32_t value;
@@ -43,7 +50,7 @@ typedef struct pool_state {
   _Atomic int64_t spin; /* nanoseconds to wait awake */
   uint32_t users;
   uint32_t running;
-  worker workers[PLANISH_MAX_THREADS - 1];
+  worker workers[MOST_WORKERS];
 } pool_state;
 
 static pool_state pool;

@@ -1,6 +1,7 @@
 // The runtime as LLVM bitcode, one module per kind of machine, embedded in the compiler when Planish is
 // built. A module defines planish_launch_v1 and planish_api_v1 (planish/abi.h) for code of that machine's
-// baseline, needs nothing but libc, and is made without a sysroot.
+// baseline, needs nothing but libc, and is made without a sysroot. Those for machines without an operating
+// system need only memcpy and memset.
 #pragma once
 
 #include <cstddef>
@@ -13,5 +14,11 @@ extern const unsigned char kRuntimeBitcodeAarch64[];
 extern const std::size_t kRuntimeBitcodeAarch64Size;
 extern const unsigned char kRuntimeBitcodeArmv7[];
 extern const std::size_t kRuntimeBitcodeArmv7Size;
+extern const unsigned char kRuntimeBitcodeX86_64Bare[];
+extern const std::size_t kRuntimeBitcodeX86_64BareSize;
+extern const unsigned char kRuntimeBitcodeAarch64Bare[];
+extern const std::size_t kRuntimeBitcodeAarch64BareSize;
+extern const unsigned char kRuntimeBitcodeArmv7Bare[];
+extern const std::size_t kRuntimeBitcodeArmv7BareSize;
 
 } // namespace planish

@@ -3,6 +3,7 @@
 
 #include "planish/graph/OpDef.h"
 
+#include <map>
 #include <optional>
 #include <vector>
 
@@ -47,6 +48,8 @@ struct IntegerContext {
   std::vector<std::optional<IntegerValue>> sums;        // operands that are exact sums, in `graph`
   std::vector<std::optional<IntegerWeights>> weights;   // operands that are constant codes
   std::vector<std::optional<std::vector<double>>> reals;  // operands that are constants, as numbers
+  /// Where contractions read codes as i8: by codes, the same less 128, as made so far. Null: they read u8.
+  std::map<uint32_t, ValueId> *lowered = nullptr;
 
   /// A node of one result; nothing where its inference refuses.
   std::optional<ValueId> append(const OpDef &op, Attrs attributes, std::vector<ValueId> operands);

@@ -149,8 +149,10 @@ private:
   llvm::Value *rounded(llvm::Value *x, llvm::Value *y);
   llvm::Value *fma(llvm::Value *x, llvm::Value *y, llvm::Value *z);
   llvm::Value *scale2(llvm::Value *x, llvm::Value *n, int lanes);
-  llvm::Value *dot4(llvm::Value *x, llvm::Value *y, llvm::Value *z, int lanes);
-  llvm::Value *dot4Of(llvm::Value *x, llvm::Value *y, llvm::Value *z, int lanes);
+  llvm::Value *integral(unsigned rounding, llvm::Value *x);
+  llvm::Value *dot4(llvm::Value *x, llvm::Value *y, llvm::Value *z, int lanes, bool isSigned);
+  llvm::Value *dot4Of(llvm::Value *x, llvm::Value *y, llvm::Value *z, int lanes, bool isSigned);
+  llvm::Value *armDot4(llvm::Value *x, llvm::Value *y, llvm::Value *z, bool isSigned);
 
   llvm::LLVMContext &ctx;
   llvm::BasicBlock *entry;

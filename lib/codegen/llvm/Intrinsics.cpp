@@ -1,9 +1,10 @@
-// The intrinsics a back end takes, by the instructions of x86 where it has one for them and by exact
-// sequences elsewhere.
+// The intrinsics a back end takes, by the instructions of x86 and ARM where they have one for them and by
+// exact sequences elsewhere.
 #include "Emitter.h"
 
 #include "planish/support/Check.h"
 
+#include <llvm/IR/IntrinsicsAArch64.h>
 #include <llvm/IR/IntrinsicsX86.h>
 #include <llvm/IR/Module.h>
 #include <llvm/TargetParser/Triple.h>
@@ -19,10 +20,10 @@ Value *Emitter::intrinsic(const Call &c, Type t) {
   auto unary = [&](llvm::Intrinsic::ID id) { return b.CreateUnaryIntrinsic(id, a[0]); };
   switch (c.fn) {
   case Intrinsic::Fma: return fma(a[0], a[1], a[2]);
-  case Intrinsic::Dot4: return dot4(a[0], a[1], a[2], t.lanes);
-  case Intrinsic::Round: return unary(llvm::Intrinsic::roundeven);
-  case Intrinsic::Floor: return unary(llvm::Intrinsic::floor);
-  case Intrinsic::Ceil: return unary(llvm::Intrinsic::ceil);
+  case Intrinsic::Dot4: return dot4(a[0], a[1], a[2], t.lanes, c.args[0]->type.dtype == DType::i8);
+  case Intrinsic::Round: return integral(llvm::Intrinsic::roundeven, a[0]);
+  case Intrinsic::Floor: return integral(llvm::Intrinsic::floor, a[0]);
+  case Intrinsic::Ceil: return integral(llvm::Intrinsic::ceil, a[0]);
   case Intrinsic::Sqrt: return unary(llvm::Intrinsic::sqrt);
   case Intrinsic::Abs:
     if (isFloat(t.dtype)) return unary(llvm::Intrinsic::fabs);
@@ -32,6 +33,23 @@ Value *Emitter::intrinsic(const Call &c, Type t) {
   case Intrinsic::FromBits: return b.CreateBitCast(a[0], type(t));
   default: PLANISH_CHECK(false, "intrinsic " + std::string(nameOf(c.fn)) + " needs legalization");
   }
+}
+
+/// Integral floats. 32-bit ARM has no instruction: adding 2^23 to a smaller magnitude rounds it to the
+/// nearest integer, which is at most one off the wanted one.
+Value *Emitter::integral(unsigned rounding, Value *x) {
+  if (target.architecture != Architecture::Arm32 || target.triple.empty())
+    return b.CreateUnaryIntrinsic(rounding, x);
+  auto real = [&](double k) { return llvm::ConstantFP::get(x->getType(), k); };
+  Value *size = b.CreateUnaryIntrinsic(llvm::Intrinsic::fabs, x), *least = real(0x1p23);
+  Value *r = b.CreateFSub(b.CreateFAdd(size, least), least);
+  r = b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, r, x);
+  if (rounding == llvm::Intrinsic::floor)
+    r = b.CreateSelect(b.CreateFCmpOGT(r, x), b.CreateFSub(r, real(1)), r);
+  if (rounding == llvm::Intrinsic::ceil)
+    r = b.CreateSelect(b.CreateFCmpOLT(r, x),
+                       b.CreateBinaryIntrinsic(llvm::Intrinsic::copysign, b.CreateFAdd(r, real(1)), x), r);
+  return b.CreateSelect(b.CreateFCmpOLT(size, least), r, x);
 }
 
 namespace {
@@ -91,11 +109,11 @@ Value *Emitter::scale2(Value *x, Value *n, int lanes) {
   return b.CreateFMul(x, b.CreateBitCast(exponent, x->getType()));
 }
 
-/// z + sum of four products u8*s8 per lane, in pieces that one instruction takes.
-Value *Emitter::dot4(Value *x, Value *y, Value *z, int lanes) {
+/// z + sum of four products per lane, in pieces that one instruction takes.
+Value *Emitter::dot4(Value *x, Value *y, Value *z, int lanes, bool isSigned) {
   int piece = std::min(lanes, target.vectorBytes / 4);
   while (piece > 1 && lanes % piece) piece /= 2;
-  if (piece == lanes) return dot4Of(x, y, z, lanes);
+  if (piece == lanes) return dot4Of(x, y, z, lanes, isSigned);
   auto slice = [&](Value *v, int first, int count) {
     std::vector<int> pick;
     for (int l = 0; l < count; ++l) pick.push_back(first + l);
@@ -104,7 +122,7 @@ Value *Emitter::dot4(Value *x, Value *y, Value *z, int lanes) {
   Value *r = llvm::PoisonValue::get(z->getType());
   for (int l = 0; l < lanes; l += piece) {
     Value *acc = piece == 1 ? b.CreateExtractElement(z, uint64_t(l)) : slice(z, l, piece);
-    Value *part = dot4Of(slice(x, 4 * l, 4 * piece), slice(y, 4 * l, 4 * piece), acc, piece);
+    Value *part = dot4Of(slice(x, 4 * l, 4 * piece), slice(y, 4 * l, 4 * piece), acc, piece, isSigned);
     for (int k = 0; k < piece; ++k)
       r = b.CreateInsertElement(r, piece == 1 ? part : b.CreateExtractElement(part, uint64_t(k)),
                                 uint64_t(l + k));
@@ -112,7 +130,32 @@ Value *Emitter::dot4(Value *x, Value *y, Value *z, int lanes) {
   return r;
 }
 
-Value *Emitter::dot4Of(Value *x, Value *y, Value *z, int lanes) {
+/// Four products per lane on 64-bit ARM, for vectors of sixteen codes; null where it has no short form.
+Value *Emitter::armDot4(Value *x, Value *y, Value *z, bool isSigned) {
+  llvm::Type *codes = x->getType(), *sums = z->getType();
+  auto dot = [&](unsigned id, Value *sum, Value *left) {
+    return b.CreateIntrinsic(id, {sums, codes}, {sum, left, y});
+  };
+  if (isSigned && target.signedDot4) return dot(llvm::Intrinsic::aarch64_neon_sdot, z, x);
+  if (!isSigned && target.dot4) return dot(llvm::Intrinsic::aarch64_neon_usdot, z, x);
+  if (!isSigned && target.signedDot4) {
+    // x y = (x - 128) y + 128 y; the second sum is the same for all that multiply by y.
+    Value *minus128 = llvm::ConstantInt::get(codes, 128), *zero = llvm::Constant::getNullValue(sums);
+    Value *offset = dot(llvm::Intrinsic::aarch64_neon_sdot, zero, minus128);
+    return b.CreateSub(dot(llvm::Intrinsic::aarch64_neon_sdot, z, b.CreateXor(x, minus128)), offset);
+  }
+  if (!isSigned) return nullptr;
+  // Products of 16 bits, where a pair of them fits; pairs of pairs add up in 32.
+  auto *halves = llvm::FixedVectorType::get(b.getInt16Ty(), 8);
+  auto products = [&](int first) {
+    return b.CreateIntrinsic(llvm::Intrinsic::aarch64_neon_smull, {halves},
+                             {part(x, first, 8), part(y, first, 8)});
+  };
+  Value *pairs = b.CreateIntrinsic(llvm::Intrinsic::aarch64_neon_addp, {halves}, {products(0), products(1)});
+  return b.CreateAdd(z, b.CreateIntrinsic(llvm::Intrinsic::aarch64_neon_saddlp, {sums, halves}, {pairs}));
+}
+
+Value *Emitter::dot4Of(Value *x, Value *y, Value *z, int lanes, bool isSigned) {
   struct Row {
     int lanes;
     llvm::Intrinsic::ID dot, pairs;
@@ -125,8 +168,10 @@ Value *Emitter::dot4Of(Value *x, Value *y, Value *z, int lanes) {
   auto *words = type({DType::i32, lanes});
   auto *halves = llvm::FixedVectorType::get(b.getInt16Ty(), unsigned(2 * lanes));
   bool x86 = llvm::Triple(entry->getModule()->getTargetTriple()).isX86();
+  bool arm = llvm::Triple(entry->getModule()->getTargetTriple()).isAArch64();
+  if (Value *sum = arm && lanes == 4 ? armDot4(x, y, z, isSigned) : nullptr) return sum;
   for (const Row &row : rows) {
-    if (!x86 || row.lanes != lanes) continue;
+    if (!x86 || isSigned || row.lanes != lanes) continue;
     if (target.dot4)
       return b.CreateIntrinsic(row.dot, {}, {z, b.CreateBitCast(x, words), b.CreateBitCast(y, words)});
     // Even and odd bytes as 16 bit numbers; a pair of their products fits 32 bits, so nothing saturates.
@@ -138,7 +183,8 @@ Value *Emitter::dot4Of(Value *x, Value *y, Value *z, int lanes) {
     return b.CreateAdd(z, b.CreateAdd(even, odd));
   }
   auto *wide = type({DType::i32, 4 * lanes});
-  Value *products = b.CreateMul(b.CreateZExt(x, wide), b.CreateSExt(y, wide));
+  Value *products =
+      b.CreateMul(isSigned ? b.CreateSExt(x, wide) : b.CreateZExt(x, wide), b.CreateSExt(y, wide));
   for (int k = 0; k < 4; ++k) {
     std::vector<int> pick;
     for (int l = 0; l < lanes; ++l) pick.push_back(4 * l + k);

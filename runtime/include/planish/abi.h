@@ -134,7 +134,7 @@ typedef struct planish_value_info {
 typedef struct planish_model {
   uint32_t abi; /* PLANISH_ABI */
   uint32_t architecture; /* planish_architecture */
-  uint64_t features; /* bits of PLANISH_X86_FEATURES or PLANISH_ARM64_FEATURES that the code needs */
+  uint64_t features; /* bits of its architecture's table below that the code needs */
   const char *name;
   const char *target; /* canonical target string */
   const char *build_id; /* hash of everything the build depends on */
@@ -235,7 +235,14 @@ typedef enum planish_architecture {
   X(8, SVE2, "sve2", 1, 1)                                                                                   \
   X(9, I8MM, "i8mm", 1, 13)                                                                                  \
   X(10, BF16, "bf16", 1, 14)                                                                                 \
-  X(11, RCPC, "rcpc", 0, 15)
+  X(11, RCPC, "rcpc", 0, 15)                                                                                 \
+  X(12, COMPLXNUM, "complxnum", 0, 14)
+
+/* The same for 32 bits. */
+#define PLANISH_ARM32_FEATURES(X)                                                                            \
+  X(0, NEON, "neon", 0, 12)                                                                                  \
+  X(1, VFP4, "vfp4", 0, 16)                                                                                  \
+  X(2, DIVIDE, "hwdiv-arm", 0, 17)
 
 enum planish_x86_feature {
 #define PLANISH_ENUMERATOR(index, name, text, leaf, subleaf, reg, bit, state) PLANISH_X86_##name = (index),
@@ -246,6 +253,12 @@ enum planish_x86_feature {
 enum planish_arm64_feature {
 #define PLANISH_ENUMERATOR(index, name, text, word, bit) PLANISH_ARM64_##name = (index),
   PLANISH_ARM64_FEATURES(PLANISH_ENUMERATOR)
+#undef PLANISH_ENUMERATOR
+};
+
+enum planish_arm32_feature {
+#define PLANISH_ENUMERATOR(index, name, text, word, bit) PLANISH_ARM32_##name = (index),
+  PLANISH_ARM32_FEATURES(PLANISH_ENUMERATOR)
 #undef PLANISH_ENUMERATOR
 };
 

@@ -121,8 +121,16 @@ typedef struct planish_instance_head {
 /* From here on: what users call. The runtime's own sources stop above. */
 #ifndef PLANISH_RUNTIME_BUILD
 
+/* Threads need an operating system. */
+#if __STDC_HOSTED__
+#define PLANISH_THREAD_LOCAL __thread
+#else
+#define PLANISH_THREAD_LOCAL
+#endif
+
 /* One per thread and program or library that includes this header. */
-__attribute__((weak, visibility("hidden"))) __thread char planish_error_text_v1[PLANISH_ERROR_BYTES];
+__attribute__((weak,
+               visibility("hidden"))) PLANISH_THREAD_LOCAL char planish_error_text_v1[PLANISH_ERROR_BYTES];
 
 /* The text of the calling thread's last failed call: one line, in English, naming the culprit. */
 static inline const char *planish_error(void) { return planish_error_text_v1; }

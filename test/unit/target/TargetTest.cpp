@@ -19,18 +19,28 @@ TEST(Target, PresetsKnowTheirVectors) {
     int vectorBytes, registers;
     bool fma, dot4, masked;
   };
-  for (const Row &r :
-       {Row{"cpu:x86-64-v2", 16, 16, false, false, false}, Row{"cpu:x86-64-v3", 32, 16, true, false, false},
-        Row{"cpu:x86-64-v4", 64, 32, true, false, true},
-        Row{"cpu:x86-64-v4+avx512vnni", 64, 32, true, true, true},
-        Row{"cpu:haswell", 32, 16, true, false, false}, Row{"cpu:alderlake", 32, 16, true, true, false},
-        Row{"cpu:skylake-avx512", 64, 32, true, false, true},
-        Row{"cpu:icelake-server", 64, 32, true, true, true},
-        Row{"cpu:sapphirerapids", 64, 32, true, true, true}, Row{"cpu:znver3", 32, 16, true, false, false},
-        Row{"cpu:znver4", 64, 32, true, true, true}, Row{"cpu:znver5", 64, 32, true, true, true},
-        Row{"cpu:znver5-avx512f", 32, 16, true, true, false},
-        Row{"cpu:znver4-avx512f", 32, 16, true, false, false},
-        Row{"cpu:znver5-avx512vnni-avxvnni", 64, 32, true, false, true}}) {
+  for (const Row &r : {Row{"cpu:x86-64-v2", 16, 16, false, false, false},
+                       Row{"cpu:x86-64-v3", 32, 16, true, false, false},
+                       Row{"cpu:x86-64-v4", 64, 32, true, false, true},
+                       Row{"cpu:x86-64-v4+avx512vnni", 64, 32, true, true, true},
+                       Row{"cpu:haswell", 32, 16, true, false, false},
+                       Row{"cpu:alderlake", 32, 16, true, true, false},
+                       Row{"cpu:skylake-avx512", 64, 32, true, false, true},
+                       Row{"cpu:icelake-server", 64, 32, true, true, true},
+                       Row{"cpu:sapphirerapids", 64, 32, true, true, true},
+                       Row{"cpu:znver3", 32, 16, true, false, false},
+                       Row{"cpu:znver4", 64, 32, true, true, true},
+                       Row{"cpu:znver5", 64, 32, true, true, true},
+                       Row{"cpu:znver5-avx512f", 32, 16, true, true, false},
+                       Row{"cpu:znver4-avx512f", 32, 16, true, false, false},
+                       Row{"cpu:znver5-avx512vnni-avxvnni", 64, 32, true, false, true},
+                       Row{"cpu:cortex-a53", 16, 32, true, false, false},
+                       Row{"cpu:cortex-a76", 16, 32, true, false, false},
+                       Row{"cpu:cortex-a76+i8mm", 16, 32, true, true, false},
+                       Row{"cpu:neoverse-v1", 16, 32, true, true, false},
+                       Row{"cpu:armv7", 16, 16, true, false, false},
+                       Row{"cpu:cortex-a9", 16, 16, false, false, false},
+                       Row{"bare:cortex-a53", 16, 32, true, false, false}}) {
     Target t = parsed(r.text);
     bool implied = std::string_view(r.text).ends_with("-avx512f");  // takes other features with it
     if (!implied) { EXPECT_EQ(t.name, r.text); }
@@ -41,6 +51,26 @@ TEST(Target, PresetsKnowTheirVectors) {
     EXPECT_EQ(t.maskedMemory, r.masked) << r.text;
     EXPECT_EQ(parsed(t.name).requiredIsa, t.requiredIsa) << r.text << " resolved to " << t.name;
   }
+}
+
+TEST(Target, ArmKnowsItsProducts) {
+  EXPECT_FALSE(parsed("cpu:cortex-a72").signedDot4);
+  EXPECT_TRUE(parsed("cpu:cortex-a72+dotprod").signedDot4);
+  EXPECT_TRUE(parsed("cpu:cortex-a55").signedDot4);
+  EXPECT_FALSE(parsed("cpu:cortex-a55-dotprod").signedDot4);
+  EXPECT_TRUE(parsed("cpu:cortex-a53").inOrder);
+  EXPECT_FALSE(parsed("cpu:cortex-a76").inOrder);
+  EXPECT_EQ(parsed("cpu:cortex-a72+fp16").name, "cpu:cortex-a72+fullfp16");
+  EXPECT_NE(parsed("cpu:cortex-a76").requiredIsa, parsed("cpu:cortex-a53").requiredIsa);
+  EXPECT_NE(parsed("cpu:armv7").requiredIsa, parsed("cpu:cortex-a9").requiredIsa);
+}
+
+TEST(Target, BareAsksNobodyForItsCpu) {
+  Target t = parsed("bare:cortex-a76");
+  EXPECT_TRUE(t.bare);
+  EXPECT_EQ(t.requiredIsa, 0u);
+  EXPECT_TRUE(t.signedDot4);
+  EXPECT_EQ(t.triple, "aarch64-unknown-none-elf");
 }
 
 TEST(Target, HigherLevelsNeedMore) {
@@ -65,8 +95,8 @@ TEST(Target, HostParsesBack) {
 }
 
 TEST(Target, UnknownTextsAreUsageErrors) {
-  for (std::string_view text :
-       {"", "gpu", "cpu:", "cpu:pentium9", "cpu:znver5+warp", "cpu:znver5*", "cpux", "cpu+", "opencl:1"}) {
+  for (std::string_view text : {"", "gpu", "cpu:", "cpu:pentium9", "cpu:znver5+warp", "cpu:znver5*", "cpux",
+                                "cpu+", "opencl:1", "bare", "bare:"}) {
     auto t = parseTarget(text);
     ASSERT_FALSE(t) << text;
     EXPECT_EQ(t.error().kind, ErrorKind::Usage) << text;
@@ -84,7 +114,8 @@ TEST(Target, OpenClHasNoTriple) {
 TEST(Target, EveryListedTargetParses) {
   auto lines = listTargets();
   EXPECT_GE(lines.size(), 10u);
-  for (auto &line : lines) parsed(line.substr(0, line.find(' ')));
+  for (auto &line : lines)
+    if (std::string name = line.substr(0, line.find(' ')); name != "bare:NAME") parsed(name);
 }
 
 } // namespace
