@@ -2,6 +2,7 @@
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -83,9 +84,16 @@ def matches(expected, got):
     return re.fullmatch(pattern, got) is not None
 
 
+# What the examples of a page need beyond the build.
+NEEDS = {"deploying.md": ("aarch64-linux-gnu-gcc", "arm-linux-gnueabihf-gcc", "qemu-aarch64", "qemu-arm", "qemu-system-aarch64")}
+
+
 @missing_tools
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page, "console")])
 def test_examples_run(page, folder):
+    for program in NEEDS.get(page, ()):
+        if not shutil.which(program):
+            pytest.skip(f"{program} is not installed")
     path = os.pathsep.join([str(BIN.resolve()), str(Path(sys.executable).parent), os.environ["PATH"]])
     for block in blocks(page, "console"):
         for command, expected, status in examples(block):

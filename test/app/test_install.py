@@ -59,6 +59,46 @@ def prefix(tmp_path_factory):
     return folder
 
 
+ADDED = """
+cmake_minimum_required(VERSION 3.20)
+project(consumer C)
+find_package(planish REQUIRED)
+planish_add_model(net net.onnx OPTIONS --strict)
+add_executable(linked main.c)
+target_link_libraries(linked PRIVATE net)
+"""
+
+
+@pytest.mark.parametrize("toolchain, emulator", [
+    ([], []),
+    (["-DCMAKE_SYSTEM_NAME=Linux", "-DCMAKE_SYSTEM_PROCESSOR=aarch64", "-DCMAKE_C_COMPILER=aarch64-linux-gnu-gcc"],
+     ["qemu-aarch64", "-L", "/usr/aarch64-linux-gnu"])])
+def test_a_project_adds_a_model(prefix, tmp_path, toolchain, emulator):
+    if not all(shutil.which(program) for program in [*(flag.split("=")[1] for flag in toolchain[2:]), *emulator[:1]]):
+        pytest.skip("the cross compiler or the emulator is missing")
+    onnx.save(nets.stem(), tmp_path / "net.onnx")
+    (tmp_path / "CMakeLists.txt").write_text(ADDED)
+    (tmp_path / "main.c").write_text(LINKED)
+    quiet = {"check": True, "stdout": subprocess.DEVNULL}
+    subprocess.run(["cmake", "-S", tmp_path, "-B", tmp_path / "b", f"-Dplanish_DIR={prefix}/lib/cmake/planish", *toolchain], **quiet)
+    subprocess.run(["cmake", "--build", tmp_path / "b"], **quiet)
+    linked = subprocess.run([*emulator, tmp_path / "b/linked"], capture_output=True, text=True)
+    assert (linked.returncode, linked.stdout) == (0, "8 1\n"), linked.stderr
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not shutil.which("cpack") or not shutil.which("dpkg-deb"), reason="there is no cpack or dpkg-deb")
+def test_debian_packages(tmp_path):
+    subprocess.run(["cpack", "--config", BIN.parent / "CPackConfig.cmake", "-B", tmp_path], check=True, stdout=subprocess.DEVNULL)
+    listed = {}
+    for package in tmp_path.glob("*.deb"):
+        name = subprocess.run(["dpkg-deb", "-f", package, "Package"], check=True, capture_output=True, text=True).stdout.strip()
+        listed[name] = subprocess.run(["dpkg-deb", "-c", package], check=True, capture_output=True, text=True).stdout
+    assert set(listed) == {"planish", "planish-dev"}
+    assert "/usr/bin/compile-model" in listed["planish"] and "planish/runtime.h" in listed["planish-dev"]
+    assert "PlanishAddModel.cmake" in listed["planish-dev"] and "/usr/bin" not in listed["planish-dev"]
+
+
 def test_what_is_installed(prefix):
     tools = sorted(path.name for path in (prefix / "bin").iterdir())
     assert {"compile-model", "planish-opt", "run-model"} <= set(tools)
