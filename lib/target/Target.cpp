@@ -61,6 +61,7 @@ Target cpuTarget(const CpuFamily &family, std::string_view cpu, const FeatureSet
   Target t;
   t.architecture = family.architecture;
   t.bare = bare;
+  if (bare) t.cores = 1;
   t.triple = bare ? family.bareTriple : family.triple;
   t.cpu = cpu;
   t.name = (bare ? "bare:" : "cpu:") + t.cpu;

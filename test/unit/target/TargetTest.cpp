@@ -68,6 +68,7 @@ TEST(Target, ArmKnowsItsProducts) {
 TEST(Target, BareAsksNobodyForItsCpu) {
   Target t = parsed("bare:cortex-a76");
   EXPECT_TRUE(t.bare);
+  EXPECT_EQ(t.cores, 1);
   EXPECT_EQ(t.requiredIsa, 0u);
   EXPECT_TRUE(t.signedDot4);
   EXPECT_EQ(t.triple, "aarch64-unknown-none-elf");
