@@ -67,7 +67,9 @@ std::vector<Tap> tapsAt(const SampleAttrs &a, const Expr &coordinate, const Expr
   Expr size = cast(DType::f32, count);
   Expr place = a.alignCorners ? (coordinate + f(1)) * f(0.5) * (size - f(1))
                               : ((coordinate + f(1)) * size - f(1)) * f(0.5);
-  if (a.outside == Outside::Border) place = min(max(place, f(0)), size - f(1));
+  // A cubic curve goes on where its middle leaves the input: only the elements that it reads are of the
+  // border.
+  if (a.outside == Outside::Border && a.mode != SampleMode::Cubic) place = min(max(place, f(0)), size - f(1));
   if (a.outside == Outside::Reflection) place = mirrored(place, size, a.alignCorners);
   constexpr double kFar = 1 << 24;  // beyond all sizes; keeps index arithmetic small
   place = min(max(place, f(-kFar)), f(kFar));

@@ -110,6 +110,26 @@ Case gridSample() {
             return sum;
           }};
 }
+
+/// A cubic curve through one row: places beyond the border lie on it, only the elements that it reads are
+/// those of the border (PyTorch's grid_sample, which the operator is modelled on).
+Case cubicGridSample() {
+  return {"grid_sample",
+          "mode=cubic, outside=border",
+          {random({1, 1, 1, 4}, -1, 1, 3), random({1, 1, 9, 2}, -1.6, 1.6, 4)},
+          DType::f32,
+          {1, 1, 1, 9},
+          [](const Inputs &t, const Index &at) {
+            constexpr double kCurve = -0.75;
+            double x = ((t[1].at({0, 0, at[3], 0}) + 1) * 4 - 1) / 2, low = std::floor(x), sum = 0;
+            for (int64_t k = -1; k <= 2; ++k) {
+              double d = std::abs(x - low - double(k)), far = ((d - 5) * d + 8) * d - 4;
+              double weight = d <= 1 ? ((kCurve + 2) * d - (kCurve + 3)) * d * d + 1 : kCurve * far;
+              sum += weight * t[0].at({0, 0, 0, std::clamp<int64_t>(int64_t(low) + k, 0, 3)});
+            }
+            return sum;
+          }};
+}
 } // namespace
 
 std::vector<Case> indexingCases() {
@@ -183,6 +203,7 @@ std::vector<Case> indexingCases() {
       scatter("max", [](double a, double b) { return std::max(a, b); }),
       scatter("min", [](double a, double b) { return std::min(a, b); }),
       gridSample(),
+      cubicGridSample(),
       halfPixelLinear(),
       alignedCubic(),
       nearest("sizes=[1, 2, 8, 10], scales=[1.0, 1.0, 2.0, 2.0], mode=nearest, coordinates=asymmetric, "
