@@ -8,12 +8,36 @@ namespace planish::ops {
 
 namespace {
 
+/// A parameter of blocks of `size` elements along `axis`, the last one perhaps cut, for each element of x.
+ValueId ofEachElement(Importer &i, ValueId parameter, ValueId x, int axis, int64_t size) {
+  const Shape wanted = i.type(x).shape;
+  Shape blocks = i.type(parameter).shape, whole = wanted;
+  const Dim &length = wanted[size_t(axis)];
+  bool fits = length.isConstant() && size > 0 && size <= kMaxParameter;
+  if (fits) whole[size_t(axis)] = Dim((length.constant() + size - 1) / size);
+  if (!fits || blocks != whole) {
+    i.fail("operand '" + i.graph()[parameter].name + "' is " + textOf(i.type(parameter)) +
+           ", expected one number for each block of " + std::to_string(size) + " along axis " +
+           std::to_string(axis) + " of " + textOf(i.type(x)));
+    return parameter;
+  }
+  whole[size_t(axis)] = Dim(blocks[size_t(axis)].constant() * size);
+  blocks.insert(blocks.begin() + axis + 1, Dim(1));
+  ValueId column = reshaped(i, parameter, blocks);
+  blocks[size_t(axis) + 1] = Dim(size);
+  return firstOf(i, reshaped(i, broadcastTo(i, column, blocks), whole), axis, length);
+}
+
 /// A parameter as it broadcasts to x: a vector lies along `axis`. Constants stay constants.
-ValueId aligned(Importer &i, ValueId parameter, ValueId x, int64_t axis) {
+ValueId aligned(Importer &i, ValueId parameter, ValueId x, int64_t axis, int64_t block = 0) {
   Shape shape = i.type(parameter).shape;
+  if (block != 0 && !i.error()) {
+    int along = i.axis(axis, i.type(x).rank());
+    return i.error() ? parameter : ofEachElement(i, parameter, x, along, block);
+  }
   if (shape.size() > 1)
-    i.notSupported("operand '" + i.graph()[parameter].name + "' is " + textOf(i.type(parameter)) +
-                   ": quantization in blocks");
+    i.fail("operand '" + i.graph()[parameter].name + "' is " + textOf(i.type(parameter)) +
+           ", which takes an attribute 'block_size'");
   if (i.error() || shape.empty()) return parameter;
   int rank = i.type(x).rank();
   bool single = shape[0].isConstant() && shape[0].constant() == 1;
@@ -25,39 +49,56 @@ ValueId aligned(Importer &i, ValueId parameter, ValueId x, int64_t axis) {
   return reshaped(i, parameter, shape);
 }
 
-ValueId quantized(Importer &i, ValueId x, ValueId scale, ValueId zero, int64_t axis) {
-  return i.append(kQuantize, {}, {x, aligned(i, scale, x, axis), aligned(i, zero, x, axis)});
+/// Codes of 16 bits are numbers like others: they have no integer kernels.
+bool isWide(DType codes) { return codes == DType::u16 || codes == DType::i16; }
+
+ValueId quantized(Importer &i, ValueId x, ValueId scale, ValueId zero, int64_t axis, int64_t block = 0) {
+  scale = aligned(i, scale, x, axis, block), zero = aligned(i, zero, x, axis, block);
+  DType codes = i.type(zero).dtype;
+  if (!isWide(codes)) return i.append(kQuantize, {}, {x, scale, zero});
+  ValueId steps = apply(i, Unary::Round, apply(i, Binary::Div, x, scale));
+  return convertedTo(i, apply(i, Binary::Add, steps, convertedTo(i, zero, DType::f32)), codes);
 }
-ValueId dequantized(Importer &i, ValueId x, ValueId scale, ValueId zero, int64_t axis) {
-  std::vector<ValueId> operands{x, aligned(i, scale, x, axis)};
-  if (zero != kAbsent) operands.push_back(aligned(i, zero, x, axis));
+ValueId dequantized(Importer &i, ValueId x, ValueId scale, ValueId zero, int64_t axis, int64_t block = 0) {
+  scale = aligned(i, scale, x, axis, block);
+  if (zero != kAbsent) zero = aligned(i, zero, x, axis, block);
+  if (isWide(i.type(x).dtype)) {
+    ValueId steps = convertedTo(i, x, DType::i32);
+    if (zero != kAbsent) steps = apply(i, Binary::Sub, steps, convertedTo(i, zero, DType::i32));
+    return apply(i, Binary::Mul, convertedTo(i, steps, DType::f32), scale);
+  }
+  std::vector<ValueId> operands{x, scale};
+  if (zero != kAbsent) operands.push_back(zero);
   return i.append(kDequantize, {}, operands);
 }
 
-constexpr int64_t kOnnxFloat = 1, kOnnxU8 = 2, kOnnxI8 = 3;
+constexpr int64_t kOnnxFloat = 1;
+constexpr DTypes kCodes = bit(DType::u8) | bit(DType::i8) | bit(DType::u16) | bit(DType::i16);
+bool isCode(std::optional<DType> type) { return type && (kCodes & bit(*type)); }
 
 std::vector<ValueId> importQuantize(Importer &i) {
   ValueId x = i.in(0), scale = i.in(1);
-  if (i.intAttr("block_size", 0)) i.notSupported("attribute 'block_size': quantization in blocks");
   if (int64_t p = i.intAttr("precision", 0); p != 0 && p != kOnnxFloat)
     i.notSupported("attribute 'precision' is " + std::to_string(p));
   int64_t type = i.intAttr("output_dtype", 0);
-  if (type != 0 && type != kOnnxU8 && type != kOnnxI8)
-    i.notSupported("attribute 'output_dtype' is " + std::to_string(type) + "; u8 and i8 are supported");
+  DType codes = computedType(type).value_or(DType::u8);
+  if (type != 0 && !isCode(computedType(type)))
+    i.notSupported("attribute 'output_dtype' is " + std::to_string(type) +
+                   "; u8, i8, u16 and i16 are supported");
   if (i.error()) return one(x);
-  ValueId zero = i.has(2) ? i.in(2) : i.scalar(type == kOnnxI8 ? DType::i8 : DType::u8, 0);
-  if (DType t = i.type(zero).dtype; t != DType::u8 && t != DType::i8)
-    i.notSupported("the zero point is " + std::string(nameOf(t)) + "; u8 and i8 are supported");
-  return one(i.error() ? x : quantized(i, convertedTo(i, x, DType::f32), scale, zero, i.intAttr("axis", 1)));
+  int64_t axis = i.intAttr("axis", 1), block = i.intAttr("block_size", 0);
+  ValueId zero = i.has(2) ? i.in(2) : i.scalar(codes, 0);
+  if (DType t = i.type(zero).dtype; !isCode(t))
+    i.notSupported("the zero point is " + std::string(nameOf(t)) + "; u8, i8, u16 and i16 are supported");
+  if (!i.has(2) && block) zero = broadcastTo(i, zero, i.type(scale).shape);
+  return one(i.error() ? x : quantized(i, convertedTo(i, x, DType::f32), scale, zero, axis, block));
 }
 
 std::vector<ValueId> importDequantize(Importer &i) {
   ValueId x = i.in(0), scale = i.in(1);
-  if (i.intAttr("block_size", 0)) i.notSupported("attribute 'block_size': quantization in blocks");
-  if (DType t = i.type(x).dtype; t == DType::u16 || t == DType::i16)
-    i.notSupported("operand 0 is " + textOf(i.type(x)) + "; u8, i8 and i32 are supported");
   if (i.error()) return one(x);
-  return one(dequantized(i, x, scale, i.has(2) ? i.in(2) : kAbsent, i.intAttr("axis", 1)));
+  return one(dequantized(i, x, scale, i.has(2) ? i.in(2) : kAbsent, i.intAttr("axis", 1),
+                         i.intAttr("block_size", 0)));
 }
 
 /// y, its scale and its zero point, from the range of x with 0 in it.
