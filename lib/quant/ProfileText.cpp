@@ -8,6 +8,7 @@
 #include <cmath>
 #include <fstream>
 #include <iterator>
+#include <limits>
 
 namespace planish::quant {
 
@@ -18,6 +19,8 @@ namespace {
 constexpr int64_t kVersion = 1;
 /// Of a factor that equalizes channels.
 constexpr double kMostExponent = 60;
+/// All that JSON's numbers hold exactly.
+constexpr double kMostSamples = 0x1p53;
 
 std::string_view nameOf(Calibrator c) {
   return std::ranges::find(calibrators(), c, &CalibratorRow::calibrator)->name;
@@ -56,7 +59,7 @@ public:
       return badInput("'" + where + "' is no calibration profile of this version; calibrate again");
     Profile r;
     r.graph = string(*o, "graph");
-    r.samples = uint64_t(std::max(number(*o, "samples"), 0.0));
+    r.samples = uint64_t(std::clamp(number(*o, "samples"), 0.0, kMostSamples));
     std::string calibrator = string(*o, "calibrator");
     auto row = std::ranges::find(calibrators(), calibrator, &CalibratorRow::name);
     if (row == calibrators().end()) {
@@ -120,6 +123,9 @@ private:
     ValueProfile r;
     double least = number(o, "least"), most = number(o, "most");
     if (least > most) note("least", "is above most");
+    constexpr double kLargest = std::numeric_limits<float>::max();
+    if (least < -kLargest) note("least", "is below all floats");
+    if (most > kLargest) note("most", "is above all floats");
     // Written by hand, a range is enough.
     const float ends[] = {float(least), float(most)};
     r.histogram.add(ends);

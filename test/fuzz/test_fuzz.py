@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 PROGRAMS = Path(os.environ.get("PLANISH_BIN", "")).parent / "test" / "bin"
-TARGETS = ["onnx", "graph", "loop", "tuning", "frame"]
+TARGETS = ["onnx", "graph", "loop", "tuning", "frame", "profile", "manifest", "machine", "npy", "npz"]
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +31,7 @@ def fuzz(target, seeds, finding, seconds, random_seed):
 
 @pytest.mark.parametrize("target", TARGETS)
 def test_a_few_seconds(target, seeds, tmp_path):
-    fuzz(target, seeds, tmp_path / "finding", 5, 1)
+    fuzz(target, seeds, tmp_path / "finding", 3, 1)
 
 
 @pytest.mark.slow

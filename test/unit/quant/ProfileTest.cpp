@@ -72,6 +72,8 @@ TEST(Profile, SaysWhatIsWrong) {
             "'p.json': values is missing or no object; calibrate again");
   EXPECT_EQ(complaint(head(R"("calibrator": "mse", "values": {"v": {"least": 1, "most": 0}})")),
             "'p.json': values.v.least is above most; calibrate again");
+  EXPECT_EQ(complaint(head(R"("calibrator": "mse", "values": {"v": {"least": -1e40, "most": 0}})")),
+            "'p.json': values.v.least is below all floats; calibrate again");
   EXPECT_EQ(complaint(head(R"("calibrator": "mse", "values": {"v": {"least": 0, "most": 1,
                              "bins": {"exponent": 0, "first": 0, "counts": []}}})")),
             "'p.json': values.v.bins do not make a histogram; calibrate again");
