@@ -93,7 +93,24 @@ private:
     return lexer.error("an operator");
   }
 
-  static bool isReal(const Expr &e) { return e->type == Type{DType::f32, 1}; }
+  static bool isReal(const Expr &e) { return isFloat(e->type.dtype); }
+  /// Whether a function takes the arguments: the exact ones are of doubles, too.
+  static bool takes(loop::Intrinsic fn, const std::vector<Expr> &args) {
+    if (args.size() != loop::arityOf(fn)) return false;
+    const bool exact = args.size() == 1 && fn != loop::Intrinsic::Exp && fn != loop::Intrinsic::Log;
+    return std::ranges::all_of(
+        args, [&](const Expr &e) { return e->type == Type{DType::f32, 1} || (exact && isReal(e)); });
+  }
+
+  /// The double in f64(...), where that is a number: as an argument it would be one of f32.
+  std::optional<Expr> wideNumber() {
+    Lexer ahead = lexer;
+    if (!ahead.accept("(") || ahead.peek().kind != TokenKind::Float) return std::nullopt;
+    auto value = ahead.number();
+    if (!value || !ahead.accept(")")) return std::nullopt;
+    lexer = ahead;
+    return loop::constant(*value, Type{DType::f64, 1});
+  }
 
   Result<Expr> combined(BinaryOp op, const Expr &a, const Expr &b) {
     if (!(a->type == b->type)) return lexer.error("operands of one type");
@@ -112,6 +129,8 @@ private:
     std::string name = ahead.next().text;
     if (!ahead.at("(")) return symbol();
     lexer = ahead;
+    if (name == nameOf(DType::f64))
+      if (auto number = wideNumber()) return *number;
     std::vector<Expr> args;
     PLANISH_TRY(lexer.expect("("));
     do {
@@ -128,8 +147,7 @@ private:
     for (const Spelling &s : kBinary)
       if (s.isFunction && s.text == name && args.size() == 2) return combined(s.op, args[0], args[1]);
     for (loop::Intrinsic fn : kCalls)
-      if (nameOf(fn) == name && args.size() == loop::arityOf(fn) && std::ranges::all_of(args, isReal))
-        return loop::call(fn, std::move(args));
+      if (nameOf(fn) == name && takes(fn, args)) return loop::call(fn, std::move(args));
     return lexer.error("a function of such and so many arguments instead of '" + name + "'");
   }
 
@@ -155,7 +173,10 @@ Result<std::string> parseName(Lexer &lexer) {
 std::string textOf(const Expr &e) {
   return loop::match(
       e, [&](const loop::IntImm &x) { return immediateText(x.value, e->type.dtype); },
-      [&](const loop::FloatImm &x) { return planish::textOf(float(x.value)); },
+      [&](const loop::FloatImm &x) {
+        return e->type.dtype == DType::f64 ? "f64(" + planish::textOf(x.value) + ")"
+                                           : planish::textOf(float(x.value));
+      },
       [&](const loop::VarRef &x) { return nameText(x.var->name); },
       [&](const loop::Binary &x) {
         auto row = std::ranges::find(kBinary, x.op, &Spelling::op);

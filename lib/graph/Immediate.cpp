@@ -12,7 +12,7 @@ using loop::Expr;
 template <class T> Expr elementOf(const std::vector<std::byte> &data, int64_t position, DType dtype) {
   T value;
   std::memcpy(&value, data.data() + size_t(position) * sizeof(T), sizeof(T));
-  if constexpr (std::is_floating_point_v<T>) return loop::fimm(double(value));
+  if constexpr (std::is_floating_point_v<T>) return loop::constant(double(value), Type{dtype, 1});
   else return loop::imm(int64_t(value), Type{dtype, 1});
 }
 
@@ -24,13 +24,13 @@ Expr elementOf(const std::vector<std::byte> &data, int64_t position, DType dtype
   case DType::i32: return elementOf<int32_t>(data, position, dtype);
   case DType::i64: return elementOf<int64_t>(data, position, dtype);
   case DType::f32: return elementOf<float>(data, position, dtype);
+  case DType::f64: return elementOf<double>(data, position, dtype);
   case DType::u16: return elementOf<uint16_t>(data, position, dtype);
   case DType::i16: return elementOf<int16_t>(data, position, dtype);
   case DType::u32: return elementOf<uint32_t>(data, position, dtype);
   case DType::u64: return elementOf<uint64_t>(data, position, dtype);
   case DType::f16:  // the bits
   case DType::bf16: return elementOf<uint16_t>(data, position, bitsOf(dtype));
-  case DType::f64: return elementOf<uint64_t>(data, position, bitsOf(dtype));
   }
   PLANISH_CHECK(false, "an unknown element type");
 }

@@ -2,6 +2,7 @@
 
 #include "planish/loop/Rewrite.h"
 
+#include <algorithm>
 #include <cmath>
 
 namespace planish::graph {
@@ -55,6 +56,11 @@ OnnxBody *Importer::body(std::string_view name) {
   if (auto found = n.bodies.find(name); found != n.bodies.end()) return found->second.get();
   fail("misses the graph '" + std::string(name) + "'");
   return nullptr;
+}
+
+DType Importer::storedResult() const {
+  auto narrow = std::ranges::find_if(n.stored, [](DType t) { return t != DType::f32; });
+  return results.value_or(narrow == n.stored.end() ? DType::f32 : *narrow);
 }
 
 ValueId Importer::in(int input) {
@@ -133,13 +139,13 @@ ValueId Importer::constant(DType dtype, std::vector<int64_t> shape, const std::v
   case DType::i32: return as(int32_t{});
   case DType::i64: return as(int64_t{});
   case DType::f32: return as(float{});
+  case DType::f64: return as(double{});
   case DType::u16: return as(uint16_t{});
   case DType::i16: return as(int16_t{});
   case DType::u32: return as(uint32_t{});
   case DType::u64: return as(uint64_t{});
   case DType::f16:
-  case DType::bf16:
-  case DType::f64: break;
+  case DType::bf16: break;
   }
   PLANISH_CHECK(false, "an unknown element type");
 }

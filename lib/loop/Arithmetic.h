@@ -82,13 +82,13 @@ inline int64_t highest(DType dtype) {
   }
 }
 
-/// A cast from f32: toward zero, saturating, NaN to 0; to b1 value != 0.
-inline int64_t toInteger(DType dtype, float value) {
-  if (dtype == DType::b1) return value != 0.0f;
+/// A cast from a float: toward zero, saturating, NaN to 0; to b1 value != 0.
+inline int64_t toInteger(DType dtype, double value) {
+  if (dtype == DType::b1) return value != 0;
   if (std::isnan(value)) return 0;
-  if (dtype == DType::u64) return value <= 0 ? 0 : value >= 0x1p64f ? -1 : int64_t(uint64_t(value));
-  if (value <= float(lowest(dtype))) return lowest(dtype);
-  if (value >= float(highest(dtype))) return highest(dtype);
+  if (dtype == DType::u64) return value <= 0 ? 0 : value >= 0x1p64 ? -1 : int64_t(uint64_t(value));
+  if (value <= double(lowest(dtype))) return lowest(dtype);
+  if (value >= double(highest(dtype))) return highest(dtype);
   return int64_t(value);
 }
 
@@ -103,8 +103,14 @@ inline float floatOfBits(int32_t bits) {
   return r;
 }
 
-inline float floatOfInteger(DType dtype, int64_t value) {
-  return dtype == DType::u64 ? float(uint64_t(value)) : float(value);
+/// A number of a float type from an integer of type `from`, with one rounding.
+inline double realOfInteger(DType to, DType from, int64_t value) {
+  auto as = [&]<class T>(T) { return double(from == DType::u64 ? T(uint64_t(value)) : T(value)); };
+  return to == DType::f64 ? as(double()) : as(float());
+}
+/// A number as one of a float type.
+inline double roundedTo(DType dtype, double value) {
+  return dtype == DType::f64 ? value : double(float(value));
 }
 
 /// p * 2^n; n is integral and clamped to [-126, 127], so that 2^n is a normal float.

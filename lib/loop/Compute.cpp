@@ -14,8 +14,10 @@ Expr neutral(Combine combine, DType dtype) {
   switch (combine) {
   case Combine::Sum: return constant(0, {dtype, 1});
   case Combine::Product: return constant(1, {dtype, 1});
-  case Combine::Max: return isFloat(dtype) ? fimm(-kInfinity) : imm(lowest(dtype), {dtype, 1});
-  case Combine::Min: return isFloat(dtype) ? fimm(kInfinity) : imm(highest(dtype), {dtype, 1});
+  case Combine::Max:
+    return isFloat(dtype) ? constant(-kInfinity, {dtype, 1}) : imm(lowest(dtype), {dtype, 1});
+  case Combine::Min:
+    return isFloat(dtype) ? constant(kInfinity, {dtype, 1}) : imm(highest(dtype), {dtype, 1});
   }
   return {};
 }
@@ -23,7 +25,7 @@ Expr neutral(Combine combine, DType dtype) {
 Expr combined(const Compute &c, const Expr &acc, const Expr &lhs, const Expr &rhs) {
   DType dtype = acc->type.dtype;
   Expr x = cast(dtype, lhs), y = rhs ? cast(dtype, rhs) : Expr();
-  if (c.combine == Combine::Sum && y && isFloat(dtype)) return call(Intrinsic::Fma, {x, y, acc});
+  if (c.combine == Combine::Sum && y && dtype == DType::f32) return call(Intrinsic::Fma, {x, y, acc});
   Expr term = y ? x * y : x;
   switch (c.combine) {
   case Combine::Sum: return acc + term;

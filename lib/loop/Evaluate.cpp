@@ -25,7 +25,7 @@ private:
 template <class Fn> class FloatNode final : public Node {
 public:
   explicit FloatNode(Fn fn) : fn(std::move(fn)) {}
-  float f(Frame &s, int lane) const override { return fn(s, lane); }
+  double f(Frame &s, int lane) const override { return fn(s, lane); }
 
 private:
   Fn fn;
@@ -39,8 +39,14 @@ template <class Op> NodeRef wrapping(NodeRef a, NodeRef b, DType dtype, Op op) {
   if (dtype == DType::i64) return integer([a, b, op](Frame &s, int l) { return op(a->i(s, l), b->i(s, l)); });
   return integer([a, b, op, dtype](Frame &s, int l) { return wrapTo(dtype, op(a->i(s, l), b->i(s, l))); });
 }
-template <class Op> NodeRef onFloats(NodeRef a, NodeRef b, Op op) {
-  return real([a, b, op](Frame &s, int l) { return op(a->f(s, l), b->f(s, l)); });
+/// `op` of numbers of the type, in its arithmetic.
+template <class Op> NodeRef onFloats(DType dtype, const NodeRef &a, Op op) {
+  if (dtype == DType::f64) return real([a, op](Frame &s, int l) { return op(a->f(s, l)); });
+  return real([a, op](Frame &s, int l) { return op(float(a->f(s, l))); });
+}
+template <class Op> NodeRef onFloats(DType dtype, const NodeRef &a, const NodeRef &b, Op op) {
+  if (dtype == DType::f64) return real([a, b, op](Frame &s, int l) { return op(a->f(s, l), b->f(s, l)); });
+  return real([a, b, op](Frame &s, int l) { return op(float(a->f(s, l)), float(b->f(s, l))); });
 }
 template <class Op> NodeRef comparing(NodeRef a, NodeRef b, DType dtype, Op op) {
   if (dtype == DType::u64)
@@ -53,7 +59,7 @@ template <class Op> NodeRef comparing(NodeRef a, NodeRef b, DType dtype, Op op) 
 
 /// A function of one float, exactly as libm gives it in double, rounded once.
 template <double (*Fn)(double)> NodeRef fromDouble(const NodeRef &x) {
-  return real([x](Frame &s, int l) { return float(Fn(double(x->f(s, l)))); });
+  return real([x](Frame &s, int l) { return float(Fn(x->f(s, l))); });
 }
 
 int64_t nonZero(int64_t divisor) {
@@ -61,6 +67,13 @@ int64_t nonZero(int64_t divisor) {
   return divisor;
 }
 
+template <class T> NodeRef floatLoad(Access a) {
+  return real([a = std::move(a)](Frame &s, int l) {
+    T v = 0;
+    if (a.on(s, l)) std::memcpy(&v, a.locate(s, l), sizeof v);
+    return double(v);
+  });
+}
 template <class T> NodeRef integerLoad(Access a) {
   return integer([a = std::move(a)](Frame &s, int l) -> int64_t {
     if (!a.on(s, l)) return 0;
@@ -104,7 +117,7 @@ NodeRef Compiler::fresh(const Expr &e) {
   bool floats = isFloat(e->type.dtype);
   return match(
       e, [&](const IntImm &k) { return integer([v = k.value](Frame &, int) { return v; }); },
-      [&](const FloatImm &k) { return real([v = float(k.value)](Frame &, int) { return v; }); },
+      [&](const FloatImm &k) { return real([v = k.value](Frame &, int) { return v; }); },
       [&](const VarRef &v) -> NodeRef {
         int slot = slotOf(v.var);
         if (floats) return real([slot](Frame &s, int l) { return s.slots[size_t(slot + l)].f; });
@@ -113,13 +126,13 @@ NodeRef Compiler::fresh(const Expr &e) {
       [&](const Binary &b) -> NodeRef {
         if (e->type == Type{})
           if (NodeRef n = polynomialIndex(e)) return n;
-        return floats ? floatBinary(b) : integerBinary(b, e->type.dtype);
+        return floats ? floatBinary(b, e->type.dtype) : integerBinary(b, e->type.dtype);
       },
       [&](const Select &x) -> NodeRef {
         NodeRef c = compile(x.cond), a = compile(x.a), b = compile(x.b);
         if (floats)
           return real([c, a, b](Frame &s, int l) {
-            float p = a->f(s, l), q = b->f(s, l);
+            double p = a->f(s, l), q = b->f(s, l);
             return c->i(s, l) ? p : q;
           });
         return integer([c, a, b](Frame &s, int l) {
@@ -196,15 +209,15 @@ NodeRef Compiler::integerBinary(const Binary &b, DType dtype) {
   internalError(__FILE_NAME__, __LINE__, "a division of integers is a floor division");
 }
 
-NodeRef Compiler::floatBinary(const Binary &b) {
+NodeRef Compiler::floatBinary(const Binary &b, DType dtype) {
   NodeRef x = compile(b.a), y = compile(b.b);
   switch (b.op) {
-  case Add: return onFloats(x, y, [](float p, float q) { return p + q; });
-  case Sub: return onFloats(x, y, [](float p, float q) { return p - q; });
-  case Mul: return onFloats(x, y, [](float p, float q) { return p * q; });
-  case Div: return onFloats(x, y, [](float p, float q) { return p / q; });
-  case Min: return onFloats(x, y, [](float p, float q) { return p < q ? p : q; });
-  case Max: return onFloats(x, y, [](float p, float q) { return p > q ? p : q; });
+  case Add: return onFloats(dtype, x, y, [](auto p, auto q) { return p + q; });
+  case Sub: return onFloats(dtype, x, y, [](auto p, auto q) { return p - q; });
+  case Mul: return onFloats(dtype, x, y, [](auto p, auto q) { return p * q; });
+  case Div: return onFloats(dtype, x, y, [](auto p, auto q) { return p / q; });
+  case Min: return onFloats(dtype, x, y, [](auto p, auto q) { return p < q ? p : q; });
+  case Max: return onFloats(dtype, x, y, [](auto p, auto q) { return p > q ? p : q; });
   default: internalError(__FILE_NAME__, __LINE__, "an operator that floats do not have");
   }
 }
@@ -212,12 +225,8 @@ NodeRef Compiler::floatBinary(const Binary &b) {
 NodeRef Compiler::loadNode(const Load &l) {
   Access a = access(l.buffer, l.indices, l.mask);
   switch (l.buffer->dtype) {
-  case DType::f32:
-    return real([a = std::move(a)](Frame &s, int lane) {
-      float v = 0;
-      if (a.on(s, lane)) std::memcpy(&v, a.locate(s, lane), sizeof v);
-      return v;
-    });
+  case DType::f32: return floatLoad<float>(std::move(a));
+  case DType::f64: return floatLoad<double>(std::move(a));
   case DType::b1:
     return integer([a = std::move(a)](Frame &s, int lane) -> int64_t {
       return a.on(s, lane) && *a.locate(s, lane) != std::byte(0);
@@ -236,9 +245,9 @@ NodeRef Compiler::castNode(const Cast &c, DType to) {
   NodeRef x = compile(c.value);
   bool fromFloat = isFloat(c.value->type.dtype);
   if (isFloat(to)) {
-    if (fromFloat) return x;
+    if (fromFloat) return onFloats(DType::f64, x, [to](double v) { return roundedTo(to, v); });
     return real(
-        [x, from = c.value->type.dtype](Frame &s, int l) { return floatOfInteger(from, x->i(s, l)); });
+        [x, to, from = c.value->type.dtype](Frame &s, int l) { return realOfInteger(to, from, x->i(s, l)); });
   }
   if (fromFloat) return integer([x, to](Frame &s, int l) { return toInteger(to, x->f(s, l)); });
   return integer([x, to](Frame &s, int l) { return wrapTo(to, x->i(s, l)); });
@@ -251,7 +260,7 @@ NodeRef Compiler::callNode(const Call &c, Type type) {
   switch (c.fn) {
   case Intrinsic::Fma:
     return real([x, y = args[1], z = args[2]](Frame &s, int l) {
-      return std::fma(x->f(s, l), y->f(s, l), z->f(s, l));
+      return std::fma(float(x->f(s, l)), float(y->f(s, l)), float(z->f(s, l)));
     });
   case Intrinsic::Dot4:
     return integer([x, y = args[1], z = args[2]](Frame &s, int l) {
@@ -260,18 +269,18 @@ NodeRef Compiler::callNode(const Call &c, Type type) {
       return wrapTo(DType::i32, sum);
     });
   case Intrinsic::Abs:
-    if (isFloat(type.dtype)) return real([x](Frame &s, int l) { return std::fabs(x->f(s, l)); });
+    if (isFloat(type.dtype)) return onFloats(type.dtype, x, [](auto v) { return std::fabs(v); });
     return integer([x, t = type.dtype](Frame &s, int l) {
       int64_t v = x->i(s, l);
       return wrapTo(t, v < 0 ? wrappingSub(0, v) : v);
     });
-  case Intrinsic::Round: return real([x](Frame &s, int l) { return std::nearbyint(x->f(s, l)); });
-  case Intrinsic::Floor: return real([x](Frame &s, int l) { return std::floor(x->f(s, l)); });
-  case Intrinsic::Ceil: return real([x](Frame &s, int l) { return std::ceil(x->f(s, l)); });
-  case Intrinsic::Sqrt: return real([x](Frame &s, int l) { return std::sqrt(x->f(s, l)); });
+  case Intrinsic::Round: return onFloats(type.dtype, x, [](auto v) { return std::nearbyint(v); });
+  case Intrinsic::Floor: return onFloats(type.dtype, x, [](auto v) { return std::floor(v); });
+  case Intrinsic::Ceil: return onFloats(type.dtype, x, [](auto v) { return std::ceil(v); });
+  case Intrinsic::Sqrt: return onFloats(type.dtype, x, [](auto v) { return std::sqrt(v); });
   case Intrinsic::Scale2:
-    return real([x, n = args[1]](Frame &s, int l) { return scaledByPowerOfTwo(x->f(s, l), n->f(s, l)); });
-  case Intrinsic::Bits: return integer([x](Frame &s, int l) -> int64_t { return bitsOf(x->f(s, l)); });
+    return onFloats(DType::f32, x, args[1], [](float p, float n) { return scaledByPowerOfTwo(p, n); });
+  case Intrinsic::Bits: return integer([x](Frame &s, int l) -> int64_t { return bitsOf(float(x->f(s, l))); });
   case Intrinsic::FromBits: return real([x](Frame &s, int l) { return floatOfBits(int32_t(x->i(s, l))); });
   case Intrinsic::Exp: return fromDouble<std::exp>(x);
   case Intrinsic::Log: return fromDouble<std::log>(x);

@@ -19,7 +19,7 @@ struct RunError {
 /// A variable's lane.
 union Slot64 {
   int64_t i;
-  float f;
+  double f;
 };
 
 /// Where a buffer lies while the function runs.
@@ -33,12 +33,12 @@ struct Frame {
   std::vector<Place> places;
 };
 
-/// An expression; integer and boolean types answer i(), f32 answers f().
+/// An expression; integer and boolean types answer i(), floats answer f(), of f32 a float's value.
 class Node {
 public:
   virtual ~Node() = default;
   virtual int64_t i(Frame &, int) const { return 0; }
-  virtual float f(Frame &, int) const { return 0; }
+  virtual double f(Frame &, int) const { return 0; }
 };
 using NodeRef = std::shared_ptr<const Node>;
 
@@ -87,7 +87,7 @@ public:
 private:
   NodeRef fresh(const Expr &e);
   NodeRef integerBinary(const Binary &b, DType dtype);
-  NodeRef floatBinary(const Binary &b);
+  NodeRef floatBinary(const Binary &b, DType dtype);
   NodeRef polynomialIndex(const Expr &e);
   NodeRef loadNode(const Load &l);
   NodeRef castNode(const Cast &c, DType to);

@@ -16,14 +16,15 @@ using enum BinaryOp;
 bool isComparison(BinaryOp op) { return op == Lt || op == Le || op == Eq; }
 bool isLogical(BinaryOp op, const Expr &a) { return (op == And || op == Or) && a->type.dtype == DType::b1; }
 
-Expr foldFloats(BinaryOp op, float x, float y, Type type) {
+/// In T, which is what the operands' type is in C++.
+template <class T> Expr foldFloats(BinaryOp op, T x, T y, Type type) {
   switch (op) {
-  case Add: return fimm(x + y, type.lanes);
-  case Sub: return fimm(x - y, type.lanes);
-  case Mul: return fimm(x * y, type.lanes);
-  case Div: return fimm(x / y, type.lanes);
-  case Min: return fimm(x < y ? x : y, type.lanes);
-  case Max: return fimm(x > y ? x : y, type.lanes);
+  case Add: return constant(x + y, type);
+  case Sub: return constant(x - y, type);
+  case Mul: return constant(x * y, type);
+  case Div: return constant(x / y, type);
+  case Min: return constant(x < y ? x : y, type);
+  case Max: return constant(x > y ? x : y, type);
   case Lt: return imm(x < y, type);
   case Le: return imm(x <= y, type);
   case Eq: return imm(x == y, type);
@@ -146,7 +147,9 @@ Expr binary(BinaryOp op, const Expr &left, const Expr &right) {
   if (floats) {
     auto *x = as<FloatImm>(a), *y = as<FloatImm>(b);
     if (x && y)
-      if (Expr r = foldFloats(op, float(x->value), float(y->value), type)) return r;
+      if (Expr r = a->type.dtype == DType::f64 ? foldFloats(op, x->value, y->value, type)
+                                               : foldFloats(op, float(x->value), float(y->value), type))
+        return r;
     if ((op == Min || op == Max) && equal(a, b)) return a;
     return makeExpr(type, Binary{op, a, b});
   }

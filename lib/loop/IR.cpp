@@ -58,21 +58,21 @@ const Expr &smallImmediate(int64_t value) {
   return table[size_t(value + 64)];
 }
 
-/// Calls of exactly rounded functions on immediates.
+/// Calls of exactly rounded functions on immediates. The square root of a float is the same by way of double.
 Expr folded(Intrinsic fn, const std::vector<Expr> &args, Type type) {
   auto *x = as<FloatImm>(args[0]);
   if (!x) return {};
-  auto value = float(x->value);
+  const double value = x->value;
   switch (fn) {
-  case Intrinsic::Round: return fimm(std::nearbyint(value), type.lanes);
-  case Intrinsic::Floor: return fimm(std::floor(value), type.lanes);
-  case Intrinsic::Ceil: return fimm(std::ceil(value), type.lanes);
-  case Intrinsic::Sqrt: return fimm(std::sqrt(value), type.lanes);
-  case Intrinsic::Abs: return fimm(std::fabs(value), type.lanes);
+  case Intrinsic::Round: return constant(std::nearbyint(value), type);
+  case Intrinsic::Floor: return constant(std::floor(value), type);
+  case Intrinsic::Ceil: return constant(std::ceil(value), type);
+  case Intrinsic::Sqrt: return constant(std::sqrt(value), type);
+  case Intrinsic::Abs: return constant(std::fabs(value), type);
   case Intrinsic::Fma: {
     auto *y = as<FloatImm>(args[1]), *z = as<FloatImm>(args[2]);
     if (!y || !z) return {};
-    return fimm(std::fma(value, float(y->value), float(z->value)), type.lanes);
+    return fimm(std::fma(float(value), float(y->value), float(z->value)), type.lanes);
   }
   default: return {};
   }
@@ -125,7 +125,7 @@ Expr imm(int64_t value, Type type) {
 }
 Expr fimm(double value, int lanes) { return makeExpr({DType::f32, lanes}, FloatImm{double(float(value))}); }
 Expr constant(double value, Type type) {
-  if (isFloat(type.dtype)) return fimm(value, type.lanes);
+  if (isFloat(type.dtype)) return makeExpr(type, FloatImm{roundedTo(type.dtype, value)});
   if (type.dtype == DType::b1) return imm(value != 0, type);
   if (std::isnan(value)) return imm(0, type);
   if (type.dtype == DType::u64)
@@ -151,8 +151,10 @@ Expr cast(DType dtype, const Expr &e) {
   Type type{dtype, e->type.lanes};
   if (e->type == type) return e;
   if (auto *k = as<IntImm>(e))
-    return isFloat(dtype) ? fimm(floatOfInteger(e->type.dtype, k->value), type.lanes) : imm(k->value, type);
-  if (auto *k = as<FloatImm>(e)) return imm(toInteger(dtype, float(k->value)), type);
+    return isFloat(dtype) ? constant(realOfInteger(dtype, e->type.dtype, k->value), type)
+                          : imm(k->value, type);
+  if (auto *k = as<FloatImm>(e))
+    return isFloat(dtype) ? constant(k->value, type) : imm(toInteger(dtype, k->value), type);
   return makeExpr(type, Cast{e});
 }
 

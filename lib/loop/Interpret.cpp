@@ -41,13 +41,14 @@ void write(std::byte *to, DType dtype, Slot64 v) {
   }
   case 4:
     if (isFloat(dtype)) {
-      std::memcpy(to, &v.f, sizeof v.f);
+      auto narrow = float(v.f);
+      std::memcpy(to, &narrow, sizeof narrow);
     } else {
       auto narrow = int32_t(v.i);
       std::memcpy(to, &narrow, sizeof narrow);
     }
     return;
-  default: std::memcpy(to, &v.i, sizeof v.i);
+  default: std::memcpy(to, &v, sizeof v);
   }
 }
 

@@ -201,7 +201,7 @@ private:
     PLANISH_ASSIGN(std::string type, lex.name());
     auto dtype = dtypeNamed(type);
     if (!dtype || !isComputed(*dtype))
-      return at("'" + type + "' is not an element type (b1, u8, i8, u16, i16, u32, i32, u64, i64, f32)");
+      return at("'" + type + "' is not an element type (b1, u8, i8, u16, i16, u32, i32, u64, i64, f32, f64)");
     b.dtype = *dtype;
     PLANISH_ASSIGN(b.shape, sizes("[", "]"));
     b.strides = denseStrides(b.shape);
@@ -499,11 +499,11 @@ private:
     if (lex.peek().kind == TokenKind::Name)
       if (auto given = typeNamed(lex.peek().text)) {
         if (isFloat(given->dtype) != isFloat(type.dtype))
-          return at("a number with a point is an f32, one without is an integer");
+          return at("a number with a point is a float, one without is an integer");
         type = *given;
         lex.next();
       }
-    return isFloat(type.dtype) ? fimm(real, type.lanes) : imm(integer, type);
+    return isFloat(type.dtype) ? constant(real, type) : imm(integer, type);
   }
 
   Result<Expr> application(const std::string &name, const std::vector<Expr> &args) {

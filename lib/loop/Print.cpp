@@ -151,7 +151,9 @@ private:
     return match(
         e, [&](const IntImm &k) { return immediate(std::to_string(k.value), e->type, {}); },
         [&](const FloatImm &k) {
-          return immediate(planish::textOf(float(k.value)), e->type, {DType::f32, 1});
+          std::string digits =
+              e->type.dtype == DType::f64 ? planish::textOf(k.value) : planish::textOf(float(k.value));
+          return immediate(digits, e->type, {DType::f32, 1});
         },
         [&](const VarRef &v) { return names.of(v.var); },
         [&](const Binary &b) {

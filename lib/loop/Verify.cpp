@@ -20,14 +20,19 @@ using enum BinaryOp;
 struct SignatureRow {
   std::array<DType, 3> args;
   int widening = 1;
-  bool anyNumber = false;  // f32, i32 or i64
+  bool anyFloat = false;   // f64, too
+  bool anyNumber = false;  // f32, f64, i32 or i64
 };
 SignatureRow signatureOf(Intrinsic fn) {
   using enum DType;
   switch (fn) {
   case Intrinsic::Dot4: return {{u8, i8, i32}, 4};
   case Intrinsic::FromBits: return {{i32}};
-  case Intrinsic::Abs: return {{f32}, 1, true};
+  case Intrinsic::Round:
+  case Intrinsic::Floor:
+  case Intrinsic::Ceil:
+  case Intrinsic::Sqrt: return {{f32}, 1, true};
+  case Intrinsic::Abs: return {{f32}, 1, true, true};
   default: return {{f32, f32, f32}};
   }
 }
@@ -134,10 +139,12 @@ private:
     SignatureRow row = signatureOf(c.fn);
     for (size_t i = 0; i < c.args.size(); ++i) {
       Type t = c.args[i]->type;
-      bool number = t.dtype == DType::f32 || t.dtype == DType::i32 || t.dtype == DType::i64;
-      bool last = i + 1 == c.args.size(), codes = c.fn == Intrinsic::Dot4 && i == 0 && t.dtype == DType::i8;
-      if (!(row.anyNumber ? number : codes || t.dtype == row.args[i]) ||
-          t.lanes != e->type.lanes * (last ? 1 : row.widening))
+      // Dot4 takes signed codes on the left where the device does.
+      bool codes = c.fn == Intrinsic::Dot4 && i == 0 && t.dtype == DType::i8;
+      bool fits = codes || t.dtype == row.args[i] || (row.anyFloat && t.dtype == DType::f64) ||
+                  (row.anyNumber && (t.dtype == DType::i32 || t.dtype == DType::i64));
+      bool last = i + 1 == c.args.size();
+      if (!fits || t.lanes != e->type.lanes * (last ? 1 : row.widening))
         return error("argument " + std::to_string(i + 1) + " of '" + std::string(nameOf(c.fn)) +
                          "' has the wrong type",
                      e);
@@ -151,7 +158,7 @@ private:
     return match(
         e,
         [&](const IntImm &) {
-          return isFloat(e->type.dtype) ? error("an integer immediate of type f32", e) : Status();
+          return isFloat(e->type.dtype) ? error("an integer immediate of a float type", e) : Status();
         },
         [&](const FloatImm &) {
           return isFloat(e->type.dtype) ? Status() : error("a float immediate of integer type", e);

@@ -86,6 +86,7 @@ std::optional<double> soleElement(const graph::Value &v) {
   };
   switch (v.type.dtype) {
   case DType::f32: return as(float());
+  case DType::f64: return as(double());
   case DType::i32: return as(int32_t());
   case DType::u8: return as(uint8_t());
   case DType::b1: return as(uint8_t());
@@ -94,8 +95,7 @@ std::optional<double> soleElement(const graph::Value &v) {
   case DType::i16: return as(int16_t());
   case DType::u32: return as(uint32_t());
   case DType::f16:
-  case DType::bf16:
-  case DType::f64: break;
+  case DType::bf16: break;
   case DType::i64:
   case DType::u64: break;  // a double does not hold them all
   }

@@ -84,7 +84,9 @@ public:
   /// `around` is the graph that this one is a body of, if it is one.
   GraphImporter(Context &shared, const ::onnx::GraphProto &source, graph::Graph &into, GraphImporter *around)
       : context(shared), proto(source), graph(into), outer(around),
-        named_(around && &around->graph == &into ? around->named_ : std::make_shared<std::set<uint32_t>>()) {
+        named_(around && &around->graph == &into ? around->named_ : std::make_shared<std::set<uint32_t>>()),
+        stored_(around && &around->graph == &into ? around->stored_
+                                                  : std::make_shared<std::map<uint32_t, DType>>()) {
     for (const auto &t : proto.initializer()) initializers[t.name()] = &t;
   }
 
@@ -94,6 +96,9 @@ public:
     PLANISH_TRY(Missing(context.functions).check(nodes, context.opsets));
     PLANISH_ASSIGN(values, addInputs(proto, options, context.file, result));
     for (const auto &[name, value] : values) named_->insert(value.index);
+    for (const auto &v : proto.input())
+      if (auto found = values.find(v.name()); found != values.end())
+        store(found->second, portType(v.type().tensor_type().elem_type(), DType::f32));
     PLANISH_TRY(addNodes());
     return setOutputs();
   }
@@ -127,6 +132,7 @@ public:
       PLANISH_ASSIGN(graph::ConstantTensor constant,
                      constantOf(*tensor->second, "initializer " + shown(name), context.file));
       ValueId id = graph.addConstant(std::move(constant.type), std::move(constant.data), "");
+      store(id, portType(tensor->second->data_type(), DType::f32));
       giveName(id, name);
       return values[name] = id;
     }
@@ -165,14 +171,44 @@ private:
   Result<std::vector<ValueId>> called(const ::onnx::FunctionProto &f, const NodeProto &call,
                                       const std::vector<ValueId> &inputs);
 
-  Result<std::vector<ValueId>> converted(const graph::OnnxNode &node) {
-    graph::Importer importer(graph, node);
+  /// Doubles for a rule that has none become f32; where there are doubles, other reals are made doubles.
+  Status fitDoubles(graph::OnnxNode &node, const graph::OnnxRule &rule) {
+    auto has = [&](DType dtype) {
+      return std::ranges::any_of(node.inputs,
+                                 [&](ValueId v) { return v != kAbsent && graph.type(v).dtype == dtype; });
+    };
+    if (!has(DType::f64)) return {};
+    if (!rule.doubles) context.file.narrowed.insert("double");
+    const DType from = rule.doubles ? DType::f32 : DType::f64, to = rule.doubles ? DType::f64 : DType::f32;
+    for (ValueId &v : node.inputs) {
+      if (v == kAbsent || graph.type(v).dtype != from) continue;
+      PLANISH_ASSIGN(v, planish::onnx::converted(graph, v, to, node.name));
+    }
+    return {};
+  }
+
+  /// What the file has a value as that computes as f32.
+  DType storedOf(ValueId v) const {
+    auto known = stored_->find(v.index);
+    return known == stored_->end() ? DType::f32 : known->second;
+  }
+  void store(ValueId v, DType type) {
+    if (v != kAbsent && graph.type(v).dtype == DType::f32 && !isComputed(type))
+      stored_->emplace(v.index, type);
+  }
+
+  Result<std::vector<ValueId>> converted(graph::OnnxNode &node) {
     if (node.domain.empty() && node.opType == "Constant") {
       PLANISH_ASSIGN(graph::ConstantTensor c, constantNode(node));
       return std::vector<ValueId>{graph.addConstant(std::move(c.type), std::move(c.data), "")};
     }
-    auto made = ops::ruleFor(node.domain, node.opType, node.version)->import(importer);
+    const graph::OnnxRule &rule = *ops::ruleFor(node.domain, node.opType, node.version);
+    PLANISH_TRY(fitDoubles(node, rule));
+    for (ValueId v : node.inputs) node.stored.push_back(storedOf(v));
+    graph::Importer importer(graph, node);
+    auto made = rule.import(importer);
     if (importer.error()) return *importer.error();
+    for (ValueId v : made) store(v, importer.storedResult());
     return made;
   }
 
@@ -267,6 +303,7 @@ private:
   std::map<std::string, const ::onnx::TensorProto *> initializers;
   std::map<std::string, ValueId> values;
   std::shared_ptr<std::set<uint32_t>> named_;  // values of the graph that have a name of the file
+  std::shared_ptr<std::map<uint32_t, DType>> stored_;  // values that the file has as f16 or bf16
 };
 
 /// A graph attribute of a node.
@@ -327,6 +364,7 @@ Result<std::vector<ValueId>> GraphImporter::called(const ::onnx::FunctionProto &
   const ::onnx::GraphProto body = bodyOf(f, call);
   GraphImporter inner(inside, body, graph, nullptr);
   inner.named_ = named_;
+  inner.stored_ = stored_;
   const size_t first = graph.values().size();
   PLANISH_ASSIGN(std::vector<ValueId> results, inner.runBody(inputs));
   for (ValueId v : results)  // the call's names go before the function's
@@ -380,7 +418,7 @@ Result<Imported> importModel(const std::string &path, const ImportOptions &optio
   if (Status s = run(); !s) return s.error().in(path);
   if (!file.narrowed.empty())
     result.notes.push_back(joined(file.narrowed, [](const std::string &s) { return s; }) +
-                           " values are taken as f32");
+                           " values compute as f32");
   result.graph = withoutDeadNodes(result.graph);
   return result;
 }

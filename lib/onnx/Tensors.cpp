@@ -32,7 +32,7 @@ constexpr std::array kTypes{
     TypeRow{TensorProto::STRING, "string", 0, std::nullopt},
     TypeRow{TensorProto::BOOL, "bool", 1, DType::b1},
     TypeRow{TensorProto::FLOAT16, "float16", 2, DType::f32},
-    TypeRow{TensorProto::DOUBLE, "double", 8, DType::f32},
+    TypeRow{TensorProto::DOUBLE, "double", 8, DType::f64},
     TypeRow{TensorProto::UINT32, "uint32", 4, DType::u32},
     TypeRow{TensorProto::UINT64, "uint64", 8, DType::u64},
     TypeRow{TensorProto::COMPLEX64, "complex64", 8, std::nullopt},
@@ -74,7 +74,6 @@ Out fromRaw(const std::byte *raw, int64_t count, const TypeRow &row) {
   for (int64_t i = 0; i < count; ++i) switch (row.onnxType) {
     case TensorProto::FLOAT16: put(out, i, floatOfHalf(at<uint16_t>(raw, i))); break;
     case TensorProto::BFLOAT16: put(out, i, floatOfBfloat(at<uint16_t>(raw, i))); break;
-    case TensorProto::DOUBLE: put(out, i, float(at<double>(raw, i))); break;
     case TensorProto::BOOL: put(out, i, uint8_t(at<uint8_t>(raw, i) != 0)); break;
     default: std::memcpy(out.data(), raw, out.size()); return out;
     }
@@ -92,7 +91,7 @@ template <class Field, class Convert> Out fromField(const Field &field, Convert 
 Out fromFields(const TensorProto &t, const TypeRow &row) {
   switch (row.onnxType) {
   case TensorProto::FLOAT: return fromField(t.float_data(), [](float v) { return v; });
-  case TensorProto::DOUBLE: return fromField(t.double_data(), [](double v) { return float(v); });
+  case TensorProto::DOUBLE: return fromField(t.double_data(), [](double v) { return v; });
   case TensorProto::INT64: return fromField(t.int64_data(), [](int64_t v) { return v; });
   case TensorProto::INT32: return fromField(t.int32_data(), [](int32_t v) { return v; });
   case TensorProto::UINT8: return fromField(t.int32_data(), [](int32_t v) { return uint8_t(v); });
@@ -137,8 +136,8 @@ Result<DType> elementType(int onnxType, const std::string &what, FileContext &fi
   if (!row || !row->computes)
     return unsupported(what + " has element type " +
                        (row ? std::string(row->name) : "number " + std::to_string(onnxType)));
-  bool isHalfOrDouble = *row->computes == DType::f32 && onnxType != TensorProto::FLOAT;
-  if (isHalfOrDouble) file.narrowed.insert(std::string(row->name));
+  bool isHalf = *row->computes == DType::f32 && onnxType != TensorProto::FLOAT;
+  if (isHalf) file.narrowed.insert(std::string(row->name));
   return *row->computes;
 }
 

@@ -286,6 +286,7 @@ std::optional<double> constantScalar(Importer &i, ValueId id) {
   }
   switch (v.type.dtype) {
   case DType::f32: return numberAt<float>(v);
+  case DType::f64: return numberAt<double>(v);
   case DType::i64: return numberAt<int64_t>(v);
   case DType::i32: return numberAt<int32_t>(v);
   case DType::i8: return numberAt<int8_t>(v);
@@ -296,8 +297,7 @@ std::optional<double> constantScalar(Importer &i, ValueId id) {
   case DType::u32: return numberAt<uint32_t>(v);
   case DType::u64: return numberAt<uint64_t>(v);
   case DType::f16:
-  case DType::bf16:
-  case DType::f64: break;
+  case DType::bf16: break;
   }
   return std::nullopt;
 }

@@ -49,6 +49,9 @@ inline constexpr DTypes kLongs = bit(DType::i32) | bit(DType::i64) | bit(DType::
 inline constexpr DTypes kInts = kLongs | bit(DType::u8) | bit(DType::i8) | bit(DType::u16) | bit(DType::i16);
 inline constexpr DTypes kIndexes = bit(DType::i32) | bit(DType::i64);
 inline constexpr DTypes kNumbers = kFloats | kInts;
+/// What simple arithmetic takes: doubles, too, which all else has as f32 (OnnxRule::doubles).
+inline constexpr DTypes kOrdered = kNumbers | bit(DType::f64);
+inline constexpr DTypes kReals = kFloats | bit(DType::f64);
 inline constexpr DTypes kBools = bit(DType::b1);
 inline constexpr DTypes kAnyType = kNumbers | kBools;
 

@@ -32,7 +32,6 @@ const OpDef kWhere = {.name = "where",
                       .compute = computeWhere};
 
 static Expr k32(int64_t v) { return imm(v, Type{DType::u32}); }
-static Expr k64(int64_t v) { return imm(v, Type{DType::u64}); }
 static Expr up(const Expr &e, int64_t by) { return binary(BinaryOp::Shl, e, imm(by, e->type)); }
 static Expr down(const Expr &e, int64_t by) { return binary(BinaryOp::Shr, e, imm(by, e->type)); }
 static Expr mask(const Expr &e, int64_t bits) { return binary(BinaryOp::And, e, imm(bits, e->type)); }
@@ -42,18 +41,8 @@ static Expr floatOf(const Expr &sign, const Expr &magnitude) {
   return loop::call(Intrinsic::FromBits, {cast(DType::i32, binary(BinaryOp::Or, sign, magnitude))});
 }
 
-/// The f32 of the bits of a shorter or longer float: the nearest, ties to even; a subnormal result is zero.
+/// The f32 of the bits of a shorter float.
 static Expr floatOfBits(DType from, const Expr &bits) {
-  if (from == DType::f64) {
-    Expr sign = mask(cast(DType::u32, down(bits, 32)), 0x80000000);
-    Expr rest = mask(bits, INT64_MAX);
-    Expr even = mask(down(rest, 29), 1);
-    Expr normal = down(rest + k64(0x0fffffff) + even, 29) - k64(int64_t(896) << 23);
-    Expr nan = lessThan(k64(0x7ff0000000000000), rest);
-    Expr large = select(nan, k64(0x7fc00000), k64(0x7f800000));
-    Expr any = select(lessThan(rest, k64(0x47f0000000000000)), normal, large);
-    return floatOf(sign, cast(DType::u32, select(lessThan(rest, k64(0x3810000000000000)), k64(0), any)));
-  }
   Expr wide = cast(DType::u32, bits);
   if (from == DType::bf16) return floatOf(k32(0), up(wide, 16));
   Expr sign = up(mask(wide, 0x8000), 16), rest = mask(wide, 0x7fff);
@@ -68,13 +57,6 @@ static Expr floatOfBits(DType from, const Expr &bits) {
 static Expr bitsOfFloat(DType to, const Expr &x) {
   Expr bits = cast(DType::u32, loop::call(Intrinsic::Bits, {x}));
   Expr sign = mask(bits, 0x80000000), rest = mask(bits, 0x7fffffff);
-  if (to == DType::f64) {
-    Expr wide = up(cast(DType::u64, rest), 29);
-    Expr exponent =
-        select(lessThan(rest, k32(0x7f800000)), k64(int64_t(896) << 52), k64(int64_t(1792) << 52));
-    return binary(BinaryOp::Or, up(cast(DType::u64, sign), 32),
-                  select(lessThan(rest, k32(0x00800000)), k64(0), wide + exponent));
-  }
   Expr isNan = lessThan(k32(0x7f800000), rest);
   if (to == DType::bf16) {
     Expr nearest = down(bits + k32(0x7fff) + mask(down(bits, 16), 1), 16);
@@ -314,13 +296,13 @@ static std::vector<ValueId> importWhere(Importer &i) {
 }
 static std::vector<ValueId> importIdentity(Importer &i) { return one(i.in(0)); }
 
-/// Half, bfloat16 and double compute as f32.
+/// Half and bfloat16 compute as f32.
 std::optional<DType> computedType(int64_t onnxType) {
   switch (onnxType) {
   case 1:
   case 10:
-  case 11:
   case 16: return DType::f32;
+  case 11: return DType::f64;
   case 2: return DType::u8;
   case 3: return DType::i8;
   case 4: return DType::u16;
@@ -333,20 +315,28 @@ std::optional<DType> computedType(int64_t onnxType) {
   default: return std::nullopt;
   }
 }
+/// `x` as what it is once the type `stored` has held it: what f16 or bf16 cannot hold is rounded away.
+static ValueId roundedTo(Importer &i, ValueId x, DType stored) {
+  if (i.error()) return x;
+  x = convertedTo(i, x, DType::f32);
+  return convertedTo(i, convertedTo(i, x, stored), DType::f32);
+}
 static std::vector<ValueId> importCast(Importer &i) {
   int64_t type = i.intAttr("to", 0);
   auto to = computedType(type);
   if (!to) i.notSupported("cannot cast to ONNX element type " + std::to_string(type));
   ValueId x = i.in(0);
-  bool narrow = (type == 10 || type == 16) && !i.error();  // what the type cannot hold is rounded away
-  if (narrow) x = convertedTo(i, convertedTo(i, x, DType::f32), type == 10 ? DType::f16 : DType::bf16);
+  DType stored = type == 10 ? DType::f16 : type == 16 ? DType::bf16 : DType::f32;
+  bool rounds = stored != DType::f32 && stored != i.stored(0);
+  i.storeAs(stored);
+  if (rounds) return one(roundedTo(i, x, stored));
   return one(convertedTo(i, x, to.value_or(DType::f32)));
 }
 static std::vector<ValueId> importBitCast(Importer &i) {
   int64_t type = i.intAttr("to", 0);
   auto to = computedType(type);
   DType from = i.type(i.in(0)).dtype;
-  // Half and double values are no longer the bits that the file means.
+  // Half values are no longer the bits that the file means.
   if (!to || type == 10 || type == 11 || type == 16 || byteSize(from) != byteSize(*to) || *to == DType::b1)
     i.notSupported("cannot take the bits of " + std::string(nameOf(from)) + " as ONNX element type " +
                    std::to_string(type));
@@ -369,6 +359,9 @@ static std::vector<ValueId> importBitwiseNot(Importer &i) {
 }
 static std::vector<ValueId> importCastLike(Importer &i) {
   ValueId x = i.in(0);
+  DType stored = i.stored(1);
+  i.storeAs(stored);
+  if (stored != DType::f32 && stored != i.stored(0)) return one(roundedTo(i, x, stored));
   return one(convertedTo(i, x, i.type(i.in(1)).dtype));
 }
 /// In inference, or where nothing is dropped, a dropout is nothing, and its mask keeps everything.
@@ -383,6 +376,7 @@ static std::vector<ValueId> importDropout(Importer &i) {
 
 /// Names that map to a row of the unary table one to one.
 #define PLANISH_RULE(onnx) {#onnx, 1, importUnary<Unary::onnx>}
+#define PLANISH_RULE_OF_DOUBLES(onnx) {#onnx, 1, importUnary<Unary::onnx>, "", true}
 
 Family elementwiseFamily() {
   Family f;
@@ -390,13 +384,13 @@ Family elementwiseFamily() {
   for (int b = 0; b < int(Binary::kCount); ++b) f.ops.push_back(&row(Binary(b)));
   f.ops.insert(f.ops.end(), {&kWhere, &kCast, &kBitCast, &kCopy});
   f.rules = {
-      PLANISH_RULE(Relu),
-      PLANISH_RULE(Neg),
-      PLANISH_RULE(Abs),
+      PLANISH_RULE_OF_DOUBLES(Relu),
+      PLANISH_RULE_OF_DOUBLES(Neg),
+      PLANISH_RULE_OF_DOUBLES(Abs),
       PLANISH_RULE(Sign),
       PLANISH_RULE(Exp),
       PLANISH_RULE(Log),
-      PLANISH_RULE(Sqrt),
+      PLANISH_RULE_OF_DOUBLES(Sqrt),
       PLANISH_RULE(Reciprocal),
       PLANISH_RULE(Tanh),
       PLANISH_RULE(Erf),
@@ -411,9 +405,9 @@ Family elementwiseFamily() {
       PLANISH_RULE(Asinh),
       PLANISH_RULE(Acosh),
       PLANISH_RULE(Atanh),
-      PLANISH_RULE(Floor),
-      PLANISH_RULE(Ceil),
-      PLANISH_RULE(Round),
+      PLANISH_RULE_OF_DOUBLES(Floor),
+      PLANISH_RULE_OF_DOUBLES(Ceil),
+      PLANISH_RULE_OF_DOUBLES(Round),
       PLANISH_RULE(Sigmoid),
       PLANISH_RULE(Softplus),
       PLANISH_RULE(Softsign),
@@ -433,44 +427,44 @@ Family elementwiseFamily() {
       {"Shrink", 9, importParametric<kShrink>},
       {"Gelu", 20, importGelu},
       {"Gelu", 1, importGelu, "com.microsoft"},
-      {"Add", 1, importBinaryAtAxis<Binary::Add>},
-      {"Add", 7, importBinary<Binary::Add>},
-      {"Sub", 1, importBinaryAtAxis<Binary::Sub>},
-      {"Sub", 7, importBinary<Binary::Sub>},
-      {"Mul", 1, importBinaryAtAxis<Binary::Mul>},
-      {"Mul", 7, importBinary<Binary::Mul>},
-      {"Div", 1, importBinaryAtAxis<Binary::Div>},
-      {"Div", 7, importBinary<Binary::Div>},
+      {"Add", 1, importBinaryAtAxis<Binary::Add>, "", true},
+      {"Add", 7, importBinary<Binary::Add>, "", true},
+      {"Sub", 1, importBinaryAtAxis<Binary::Sub>, "", true},
+      {"Sub", 7, importBinary<Binary::Sub>, "", true},
+      {"Mul", 1, importBinaryAtAxis<Binary::Mul>, "", true},
+      {"Mul", 7, importBinary<Binary::Mul>, "", true},
+      {"Div", 1, importBinaryAtAxis<Binary::Div>, "", true},
+      {"Div", 7, importBinary<Binary::Div>, "", true},
       {"Pow", 1, importBinaryAtAxis<Binary::Pow>},
       {"Pow", 7, importPow},
       {"Mod", 10, importMod},
       {"Less", 1, importBinaryAtAxis<Binary::Less>},
-      {"Less", 7, importBinary<Binary::Less>},
-      {"LessOrEqual", 12, importBinary<Binary::LessOrEqual>},
+      {"Less", 7, importBinary<Binary::Less>, "", true},
+      {"LessOrEqual", 12, importBinary<Binary::LessOrEqual>, "", true},
       {"Greater", 1, importBinaryAtAxis<Binary::Less, true>},
-      {"Greater", 7, importBinary<Binary::Less, true>},
-      {"GreaterOrEqual", 12, importBinary<Binary::LessOrEqual, true>},
+      {"Greater", 7, importBinary<Binary::Less, true>, "", true},
+      {"GreaterOrEqual", 12, importBinary<Binary::LessOrEqual, true>, "", true},
       {"Equal", 1, importBinaryAtAxis<Binary::Equal>},
-      {"Equal", 7, importBinary<Binary::Equal>},
+      {"Equal", 7, importBinary<Binary::Equal>, "", true},
       {"And", 1, importBinaryAtAxis<Binary::And>},
       {"And", 7, importBinary<Binary::And>},
       {"Or", 1, importBinaryAtAxis<Binary::Or>},
       {"Or", 7, importBinary<Binary::Or>},
       {"Xor", 1, importBinaryAtAxis<Binary::Xor>},
       {"Xor", 7, importBinary<Binary::Xor>},
-      {"Min", 1, importVariadic<Binary::Min>},
-      {"Max", 1, importVariadic<Binary::Max>},
-      {"Sum", 1, importVariadic<Binary::Add>},
-      {"Mean", 1, importMean},
+      {"Min", 1, importVariadic<Binary::Min>, "", true},
+      {"Max", 1, importVariadic<Binary::Max>, "", true},
+      {"Sum", 1, importVariadic<Binary::Add>, "", true},
+      {"Mean", 1, importMean, "", true},
       {"Clip", 1, importClipAttributes},
       {"Clip", 11, importClip},
       {"PRelu", 1, importPRelu},
       {"SwiGLU", 28, importSwiGlu},
-      {"Where", 9, importWhere},
-      {"Identity", 1, importIdentity},
-      {"Cast", 6, importCast},
+      {"Where", 9, importWhere, "", true},
+      {"Identity", 1, importIdentity, "", true},
+      {"Cast", 6, importCast, "", true},
       {"CastLike", 15, importCastLike},
-      {"BitCast", 26, importBitCast},
+      {"BitCast", 26, importBitCast, "", true},
       {"BitShift", 11, importBitShift},
       {"BitwiseAnd", 18, importBinary<Binary::BitAnd>},
       {"BitwiseOr", 18, importBinary<Binary::BitOr>},

@@ -103,12 +103,13 @@ template <size_t I> Compute computeBinary(const OpView &v) {
 Expr absolute(const Expr &x) {
   switch (x->type.dtype) {
   case DType::f32:
+  case DType::f64:
   case DType::i32:
   case DType::i64: return absOf(x);
   default: return isUnsigned(x->type.dtype) ? x : select(negative(x), zeroOf(x) - x, x);
   }
 }
-Expr negated(const Expr &x) { return isFloat(x->type.dtype) ? x * f(-1) : zeroOf(x) - x; }
+Expr negated(const Expr &x) { return isFloat(x->type.dtype) ? x * number(-1, x->type.dtype) : zeroOf(x) - x; }
 Expr signOf(const Expr &x) {
   DType t = x->type.dtype;
   Expr positive = select(lessThan(zeroOf(x), x), number(1, t), zeroOf(x));
@@ -178,13 +179,13 @@ auto completeBinary(std::array<BinaryRow, sizeof...(I)> rows, std::index_sequenc
 const std::array<UnaryRow, size_t(Unary::kCount)> &unaryTable() {
   static const auto rows = completeUnary(
       std::array<UnaryRow, size_t(Unary::kCount)>{{
-          PLANISH_UNARY("relu", "max(x, 0)", kNumbers, false, max(x, zeroOf(x))),
-          PLANISH_UNARY("neg", "-x", kNumbers, false, negated(x)),
-          PLANISH_UNARY("abs", "|x|", kNumbers, false, absolute(x)),
+          PLANISH_UNARY("relu", "max(x, 0)", kOrdered, false, max(x, zeroOf(x))),
+          PLANISH_UNARY("neg", "-x", kOrdered, false, negated(x)),
+          PLANISH_UNARY("abs", "|x|", kOrdered, false, absolute(x)),
           PLANISH_UNARY("sign", "-1, 0 or 1", kNumbers, false, signOf(x)),
           PLANISH_UNARY("exp", "e^x", kFloats, false, expOf(x)),
           PLANISH_UNARY("log", "natural logarithm", kFloats, false, logOf(x)),
-          PLANISH_UNARY("sqrt", "square root", kFloats, false, sqrtOf(x)),
+          PLANISH_UNARY("sqrt", "square root", kReals, false, sqrtOf(x)),
           PLANISH_UNARY("reciprocal", "1 / x", kFloats, false, quotientOf(f(1), x)),
           PLANISH_UNARY("tanh", "hyperbolic tangent", kFloats, false, call1(Tanh, x)),
           PLANISH_UNARY("erf", "error function", kFloats, false, call1(Erf, x)),
@@ -203,9 +204,9 @@ const std::array<UnaryRow, size_t(Unary::kCount)> &unaryTable() {
                         log1p((x - f(1)) + sqrtOf((x - f(1)) * (x + f(1))))),
           PLANISH_UNARY("atanh", "inverse hyperbolic tangent", kFloats, false,
                         log1p(quotientOf(x * f(2), f(1) - x)) * f(0.5)),
-          PLANISH_UNARY("floor", "largest integer not above x", kFloats, false, call1(Floor, x)),
-          PLANISH_UNARY("ceil", "smallest integer not below x", kFloats, false, call1(Ceil, x)),
-          PLANISH_UNARY("round", "nearest integer, ties to even", kFloats, false, call1(Round, x)),
+          PLANISH_UNARY("floor", "largest integer not above x", kReals, false, call1(Floor, x)),
+          PLANISH_UNARY("ceil", "smallest integer not below x", kReals, false, call1(Ceil, x)),
+          PLANISH_UNARY("round", "nearest integer, ties to even", kReals, false, call1(Round, x)),
           PLANISH_UNARY("sigmoid", "1 / (1 + e^-x)", kFloats, false,
                         quotientOf(f(1), expOf(f(0) - x) + f(1))),
           PLANISH_UNARY("silu", "x * sigmoid(x)", kFloats, false, quotientOf(x, expOf(f(0) - x) + f(1))),
@@ -252,19 +253,19 @@ const std::array<UnaryRow, size_t(Unary::kCount)> &unaryTable() {
 const std::array<BinaryRow, size_t(Binary::kCount)> &binaryTable() {
   static const auto rows = completeBinary(
       std::array<BinaryRow, size_t(Binary::kCount)>{{
-          PLANISH_BINARY("add", "a + b", kNumbers, false, a + b),
-          PLANISH_BINARY("sub", "a - b", kNumbers, false, a - b),
-          PLANISH_BINARY("mul", "a * b", kNumbers, false, a * b),
-          PLANISH_BINARY("div", "a / b; integers truncate, and give a where b is 0", kNumbers, false,
+          PLANISH_BINARY("add", "a + b", kOrdered, false, a + b),
+          PLANISH_BINARY("sub", "a - b", kOrdered, false, a - b),
+          PLANISH_BINARY("mul", "a * b", kOrdered, false, a * b),
+          PLANISH_BINARY("div", "a / b; integers truncate, and give a where b is 0", kOrdered, false,
                          division(a, b)),
           PLANISH_BINARY("mod", "remainder with the sign of b", kNumbers, false, modulo(a, b)),
           PLANISH_BINARY("fmod", "remainder with the sign of a", kNumbers, false, remainder(a, b)),
-          PLANISH_BINARY("min", "smaller element", kNumbers, false, min(a, b)),
-          PLANISH_BINARY("max", "larger element", kNumbers, false, max(a, b)),
+          PLANISH_BINARY("min", "smaller element", kOrdered, false, min(a, b)),
+          PLANISH_BINARY("max", "larger element", kOrdered, false, max(a, b)),
           PLANISH_BINARY("pow", "a to the power of b", kFloats, false, power(a, b)),
-          PLANISH_BINARY("less", "a < b", kNumbers, true, lessThan(a, b)),
-          PLANISH_BINARY("less_equal", "a <= b", kNumbers, true, lessEqual(a, b)),
-          PLANISH_BINARY("equal", "a == b", kAnyType, true, binary(BinaryOp::Eq, a, b)),
+          PLANISH_BINARY("less", "a < b", kOrdered, true, lessThan(a, b)),
+          PLANISH_BINARY("less_equal", "a <= b", kOrdered, true, lessEqual(a, b)),
+          PLANISH_BINARY("equal", "a == b", kOrdered | kBools, true, binary(BinaryOp::Eq, a, b)),
           PLANISH_BINARY("and", "logical and", kBools, true, binary(BinaryOp::And, a, b)),
           PLANISH_BINARY("or", "logical or", kBools, true, binary(BinaryOp::Or, a, b)),
           PLANISH_BINARY("xor", "logical exclusive or", kBools, true, notEqual(a, b)),

@@ -495,7 +495,7 @@ const OpDef kPad = {.name = "pad",
 
 Family indexingFamily() {
   return {{&kGather, &kGatherElements, &kGatherNd, &kPad, &kTriangle, &kOneHot, &kReverse},
-          {{"Gather", 1, importGather},
+          {{"Gather", 1, importGather, "", true},
            {"GatherElements", 11, importGatherElements},
            {"GatherND", 11, importGatherNd},
            {"Pad", 1, importPadAttributes},

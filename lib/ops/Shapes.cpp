@@ -123,8 +123,8 @@ const OpDef kShape = {.name = "shape",
 
 Family shapeFamily() {
   return {{&kShape, &kRange},
-          {{"Shape", 1, importShape},
-           {"Size", 1, importSize},
+          {{"Shape", 1, importShape, "", true},
+           {"Size", 1, importSize, "", true},
            {"ConstantOfShape", 9, importConstantOfShape},
            {"Range", 11, importRange}}};
 }

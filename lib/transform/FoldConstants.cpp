@@ -131,13 +131,13 @@ graph::Bytes knownBytes(const Graph &g, ValueId v) {
     case DType::i32: store<int32_t>(bytes, f, i); break;
     case DType::i64: store<int64_t>(bytes, f, i); break;
     case DType::f32: store<float>(bytes, f, i); break;
+    case DType::f64: store<double>(bytes, f, i); break;
     case DType::u16: store<uint16_t>(bytes, f, i); break;
     case DType::i16: store<int16_t>(bytes, f, i); break;
     case DType::u32: store<uint32_t>(bytes, f, i); break;
     case DType::u64: store<uint64_t>(bytes, f, i); break;
     case DType::f16:
-    case DType::bf16:
-    case DType::f64: return nullptr;
+    case DType::bf16: return nullptr;
     }
   }
   return std::make_shared<const std::vector<std::byte>>(std::move(bytes));

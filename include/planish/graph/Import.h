@@ -41,6 +41,7 @@ struct OnnxNode {
   std::map<std::string, AttributeValue, std::less<>> attributes;
   std::map<std::string, std::shared_ptr<OnnxBody>, std::less<>> bodies;
   std::vector<ValueId> inputs;  // kAbsent where empty
+  std::vector<DType> stored;    // by input: of f32 values, what the file has them as (f32, f16 or bf16)
   int outputs = 1;              // number of outputs the node names
 };
 
@@ -67,6 +68,13 @@ public:
   bool has(int input) const { return size_t(input) < n.inputs.size() && n.inputs[size_t(input)] != kAbsent; }
   ValueId in(int input);                        // records "misses operand i" where absent
   const TensorType &type(ValueId v) const { return g.type(v); }
+  /// What the file has an operand as, where that computes as f32: f32, f16 or bf16.
+  DType stored(int input) const {
+    return size_t(input) < n.stored.size() ? n.stored[size_t(input)] : DType::f32;
+  }
+  /// The same of the results; unless a rule says so it is that of the first operand that is no f32.
+  DType storedResult() const;
+  void storeAs(DType type) { results = type; }
   /// Known integer elements of an operand (a shape, axes ...); an error says that the operand must be
   /// computable from constants and input sizes.
   std::vector<loop::Expr> elements(int input);
@@ -97,6 +105,7 @@ private:
   Graph &g;
   const OnnxNode &n;
   std::optional<Diagnostic> problem;
+  std::optional<DType> results;
 };
 
 /// One ONNX operator from version `since` of its domain up to the next row's.
@@ -105,6 +114,7 @@ struct OnnxRule {
   int since = 1;
   std::vector<ValueId> (*import)(Importer &) = nullptr;  // one value per output, kAbsent for unused ones
   std::string_view domain = "";                          // "" is ai.onnx
+  bool doubles = false;  // computes operands of f64 as they are; others get them as f32
 };
 
 } // namespace planish::graph

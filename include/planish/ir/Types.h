@@ -11,23 +11,21 @@
 
 namespace planish {
 
-/// Floats are computed as f32; f16, bf16 and f64 are how they lie in memory: such values are only moved and
-/// cast. Loop IR knows them as the integers of their bits.
+/// Floats are computed as f32, or as f64; f16 and bf16 are how they lie in memory: such values are only moved
+/// and cast. Loop IR knows them as the integers of their bits.
 enum class DType : uint8_t { b1, u8, i8, i32, i64, f32, u16, i16, u32, u64, f16, bf16, f64 };
-int byteSize(DType type);  // a b1 takes one byte in memory
+int byteSize(DType type); // a b1 takes one byte in memory
 std::string_view nameOf(DType type);
 std::optional<DType> dtypeNamed(std::string_view name);
 /// Whether arithmetic is defined on the type.
-inline bool isComputed(DType type) { return type != DType::f16 && type != DType::bf16 && type != DType::f64; }
-inline bool isFloat(DType type) { return type == DType::f32 || !isComputed(type); }
+inline bool isComputed(DType type) { return type != DType::f16 && type != DType::bf16; }
+inline bool isFloat(DType type) { return type == DType::f32 || type == DType::f64 || !isComputed(type); }
 inline bool isUnsigned(DType type) {
   return type == DType::b1 || type == DType::u8 || type == DType::u16 || type == DType::u32 ||
          type == DType::u64;
 }
 /// What elements of the type are to loop IR: themselves, or the integers of their bits.
-inline DType bitsOf(DType type) {
-  return isComputed(type) ? type : type == DType::f64 ? DType::u64 : DType::u16;
-}
+inline DType bitsOf(DType type) { return isComputed(type) ? type : DType::u16; }
 
 /// A scalar type, or a vector of `lanes` of them.
 struct Type {
@@ -52,11 +50,11 @@ public:
   Dim(Var symbol) : value(std::move(symbol)) {}
 
   bool isConstant() const { return std::holds_alternative<int64_t>(value); }
-  int64_t constant() const { return std::get<int64_t>(value); }  // only if isConstant()
-  const Var &symbol() const { return std::get<Var>(value); }     // only if not
+  int64_t constant() const { return std::get<int64_t>(value); } // only if isConstant()
+  const Var &symbol() const { return std::get<Var>(value); } // only if not
   int64_t lower() const { return isConstant() ? constant() : symbol()->lower; }
   int64_t upper() const { return isConstant() ? constant() : symbol()->upper; }
-  bool operator==(const Dim &) const = default;  // equal symbols are the same symbol
+  bool operator==(const Dim &) const = default; // equal symbols are the same symbol
 
 private:
   std::variant<int64_t, Var> value;

@@ -83,13 +83,13 @@ enum class BinaryOp : uint8_t {
 
 /// The closed set of functions. Rows of a table (Intrinsics in IR.cpp) give name and arity.
 enum class Intrinsic : uint8_t {
-  Fma,       // a*b + c, one rounding
+  Fma,       // f32: a*b + c, one rounding
   Dot4,      // i32: c + sum of 4 products u8*s8; the operands have four lanes per lane of c
-  Round,     // f32 to the nearest integer, ties to even
-  Floor,     // f32
-  Ceil,      // f32
-  Sqrt,      // f32, correctly rounded
-  Abs,       // f32, i32, i64
+  Round,     // f32 or f64 to the nearest integer, ties to even
+  Floor,     // f32, f64
+  Ceil,      // f32, f64
+  Sqrt,      // f32, f64; correctly rounded
+  Abs,       // f32, f64, i32, i64
   Scale2,    // p * 2^n, n an integral f32 in [-126, 127]; one rounding, NaN where p is NaN
   Bits,      // f32 as the i32 of the same bits
   FromBits,  // i32 as the f32 of the same bits
@@ -106,7 +106,7 @@ struct IntImm {
   int64_t value;
 };
 struct FloatImm {
-  double value;  // of an f32: a float's value
+  double value;  // of an f32 a float's value
 };
 struct VarRef {
   Var var;
@@ -119,24 +119,24 @@ struct Select {
   Expr cond, a, b;  // both sides are evaluated; guard loads with masks
 };
 struct Cast {
-  Expr value;  // to ExprNode::type; f32 to integer truncates toward zero and saturates, NaN gives 0;
-               // integer to integer wraps; to b1 is value != 0
+  Expr value;  // to ExprNode::type; float to integer truncates toward zero and saturates, NaN gives 0;
+              // integer to integer wraps; to b1 is value != 0; f64 to f32 rounds to nearest, ties to even
 };
 struct Load {
   Buffer buffer;
-  std::vector<Expr> indices;  // one per dimension; scalars, or vectors of equal lanes mixed with scalars
-  Expr mask;                  // absent: all lanes
+  std::vector<Expr> indices; // one per dimension; scalars, or vectors of equal lanes mixed with scalars
+  Expr mask; // absent: all lanes
 };
 struct Call {
   Intrinsic fn;
   std::vector<Expr> args;
 };
 struct Ramp {
-  Expr base;       // i64; of a vector base every lane becomes lanes / base lanes consecutive ones
-  int64_t stride;  // lane l is base + l*stride; lanes from ExprNode::type
+  Expr base; // i64; of a vector base every lane becomes lanes / base lanes consecutive ones
+  int64_t stride; // lane l is base + l*stride; lanes from ExprNode::type
 };
 struct Broadcast {
-  Expr value;  // the value (scalar or vector) repeated up to ExprNode::type's lanes
+  Expr value; // the value (scalar or vector) repeated up to ExprNode::type's lanes
 };
 
 struct ExprNode {
@@ -146,19 +146,19 @@ struct ExprNode {
 
 enum class LoopKind : uint8_t {
   Serial,
-  Parallel,    // a call of the function runs a contiguous range of its iterations (the task range)
-  Vectorized,  // constant trip count; becomes vector lanes
-  Unrolled,    // constant bounds; becomes copies
+  Parallel, // a call of the function runs a contiguous range of its iterations (the task range)
+  Vectorized, // constant trip count; becomes vector lanes
+  Unrolled, // constant bounds; becomes copies
 };
 
 struct For {
   Var var;
-  Expr begin, end;  // var in [begin, end)
+  Expr begin, end; // var in [begin, end)
   LoopKind kind;
   Stmt body;
 };
 struct While {
-  Expr cond;  // host function only
+  Expr cond; // host function only
   Stmt body;
 };
 struct Store {
@@ -194,7 +194,7 @@ struct Launch {
   FunctionRef kernel;
   std::vector<Buffer> buffers;
   std::vector<Expr> scalars;
-  Expr tasks;  // iterations of the kernel's parallel loop; 1 where it has none
+  Expr tasks; // iterations of the kernel's parallel loop; 1 where it has none
 };
 
 struct StmtNode {
@@ -205,11 +205,11 @@ struct StmtNode {
 struct Function {
   std::string name;
   std::vector<Buffer> params;
-  std::vector<Var> scalars;  // i64: symbols that shapes, strides and bounds mention
+  std::vector<Var> scalars; // i64: symbols that shapes, strides and bounds mention
   Stmt body;
 };
 
-template <class N, class... Fs> auto match(const N &n, Fs... fs) {  // exhaustive
+template <class N, class... Fs> auto match(const N &n, Fs... fs) { // exhaustive
   return std::visit(Overloaded{std::move(fs)...}, n->node);
 }
 template <class T> const T *as(const Expr &e) { return e ? std::get_if<T>(&e->node) : nullptr; }
@@ -223,15 +223,15 @@ Expr makeExpr(Type type, decltype(ExprNode::node) node);
 Stmt makeStmt(decltype(StmtNode::node) node);
 Var var(std::string name, Type type = {}, int64_t lower = INT32_MIN, int64_t upper = INT32_MAX);
 Buffer buffer(std::string name, DType dtype, std::vector<Expr> shape, std::vector<Expr> strides = {},
-              Scope scope = Scope::Global);  // no strides: dense, last dimension innermost
+              Scope scope = Scope::Global); // no strides: dense, last dimension innermost
 Buffer buffer(std::string name, DType dtype, const std::vector<int64_t> &shape,
               const std::vector<int64_t> &strides = {}, Scope scope = Scope::Global);
 
 Expr imm(int64_t value, Type type = {});
-Expr fimm(double value, int lanes = 1);
-Expr constant(double value, Type type);  // an immediate of any type
+Expr fimm(double value, int lanes = 1); // of f32
+Expr constant(double value, Type type); // an immediate of any type
 Expr use(const Var &v);
-Expr extentOf(const Dim &d);             // an immediate, or the use of the symbol
+Expr extentOf(const Dim &d); // an immediate, or the use of the symbol
 Expr binary(BinaryOp op, const Expr &a, const Expr &b);
 Expr call(Intrinsic fn, std::vector<Expr> args);
 Expr cast(DType dtype, const Expr &e);
@@ -242,7 +242,7 @@ Expr broadcast(const Expr &value, int times);
 Stmt loop(const Var &v, Expr begin, Expr end, LoopKind kind, Stmt body);
 Stmt store(const Buffer &b, std::vector<Expr> indices, Expr value, Expr mask = {});
 Stmt block(std::vector<Stmt> stmts);
-Stmt ifThen(const Expr &cond, const Stmt &then);  // folds a constant condition
+Stmt ifThen(const Expr &cond, const Stmt &then); // folds a constant condition
 
 inline Expr operator+(const Expr &a, const Expr &b) { return binary(BinaryOp::Add, a, b); }
 inline Expr operator-(const Expr &a, const Expr &b) { return binary(BinaryOp::Sub, a, b); }

@@ -17,10 +17,21 @@ constexpr std::string_view kScalarHelpers =
     type r = a % b; \
     return r != 0 && (r < 0) != (b < 0) ? r + b : r; \
   }
-#define PL_CONVERT(name, type, low, high, limit) \
-  PL_FUNCTION type pl_##name##_of_f32(float x) { \
+#define PL_CONVERT_FROM(from, real, name, type, low, high, limit) \
+  PL_FUNCTION type pl_##name##_of_##from(real x) { \
     return x != x ? 0 : x >= limit ? high : x <= low ? (type)low : (type)x; \
   }
+#if !defined(__OPENCL_VERSION__) || defined(cl_khr_fp64)
+#define PL_CONVERT(...) PL_CONVERT_FROM(f32, float, __VA_ARGS__) PL_CONVERT_FROM(f64, double, __VA_ARGS__)
+PL_ORDER(f64, double)
+PL_FUNCTION double pl_abs_f64(double x) { return fabs(x); }
+PL_FUNCTION double pl_round_f64(double x) { return rint(x); }
+PL_FUNCTION double pl_floor_f64(double x) { return floor(x); }
+PL_FUNCTION double pl_ceil_f64(double x) { return ceil(x); }
+PL_FUNCTION double pl_sqrt_f64(double x) { return sqrt(x); }
+#else
+#define PL_CONVERT(...) PL_CONVERT_FROM(f32, float, __VA_ARGS__)
+#endif
 PL_ORDER(f32, float) PL_ORDER(i64, int64_t) PL_ORDER(i32, int32_t) PL_ORDER(u8, uint8_t) PL_ORDER(i8, int8_t)
 PL_ORDER(b1, int) PL_ORDER(u16, uint16_t) PL_ORDER(i16, int16_t) PL_ORDER(u32, uint32_t) PL_ORDER(u64, uint64_t)
 #define PL_DIVIDE_UNSIGNED(name, type) \
@@ -135,14 +146,15 @@ const CDialect kOpenCl12{"opencl", kOpenClParts,       "__kernel void", "__globa
                          false,    "get_global_id(0)", kOpenClLanes,    kReserved};
 
 std::string_view scalarType(DType t) {
-  constexpr std::string_view names[] = {"uint8_t", "uint8_t",  "int8_t",  "int32_t",  "int64_t",
-                                        "float",   "uint16_t", "int16_t", "uint32_t", "uint64_t"};
+  constexpr std::string_view names[] = {"uint8_t",  "uint8_t",  "int8_t",  "int32_t",  "int64_t",
+                                        "float",    "uint16_t", "int16_t", "uint32_t", "uint64_t",
+                                        "uint16_t", "uint16_t", "double"};
   return names[int(t)];
 }
 
 std::string_view vectorElement(DType t) {
-  constexpr std::string_view names[] = {"int",   "uchar",  "char",  "int",  "long",
-                                        "float", "ushort", "short", "uint", "ulong"};
+  constexpr std::string_view names[] = {"int",   "uchar", "char",  "int",    "long",   "float", "ushort",
+                                        "short", "uint",  "ulong", "ushort", "ushort", "double"};
   return names[int(t)];
 }
 

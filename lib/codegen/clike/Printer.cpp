@@ -16,11 +16,10 @@ using namespace loop;
 
 bool isLeaf(const Expr &e) { return as<IntImm>(e) || as<FloatImm>(e) || as<VarRef>(e); }
 
-std::string floatText(double value) {
-  float f = float(value);
-  if (std::isnan(f)) return "PL_NAN";
-  if (std::isinf(f)) return f < 0 ? "(-PL_INFINITY)" : "PL_INFINITY";
-  std::string r = planish::textOf(f) + "f";
+std::string floatText(double value, DType t) {
+  if (std::isnan(value)) return "PL_NAN";
+  if (std::isinf(value)) return value < 0 ? "(-PL_INFINITY)" : "PL_INFINITY";
+  std::string r = t == DType::f64 ? planish::textOf(value) : planish::textOf(float(value)) + "f";
   return r[0] == '-' ? "(" + r + ")" : r;
 }
 
@@ -214,12 +213,12 @@ std::string Printer::made(const Expr &e) {
   return match(
       e,
       [&](const IntImm &k) {
-        if (isFloat(t.dtype)) return floatText(double(k.value));
+        if (isFloat(t.dtype)) return floatText(double(k.value), t.dtype);
         std::string value = integerText(k.value, t.dtype);
         return t.lanes == 1 ? value : "(" + typeName(t) + ")(" + value + ")";
       },
       [&](const FloatImm &k) {
-        std::string value = floatText(k.value);
+        std::string value = floatText(k.value, t.dtype);
         return t.lanes == 1 ? value : "(" + typeName(t) + ")(" + value + ")";
       },
       [&](const VarRef &v) { return vars.at(v.var.get()); }, [&](const Binary &x) { return binary(x, t); },
@@ -281,18 +280,20 @@ std::string Printer::converted(const Cast &c, Type t) {
     return name + (isFloat(from) && !isFloat(t.dtype) ? "_sat_rtz(" : "(") + v + ")";
   }
   if (t.dtype == DType::b1) return "(" + v + " != 0)";
-  if (isFloat(from) && !isFloat(t.dtype)) return "pl_" + std::string(nameOf(t.dtype)) + "_of_f32(" + v + ")";
+  if (isFloat(from) && !isFloat(t.dtype))
+    return "pl_" + std::string(nameOf(t.dtype)) + "_of_" + std::string(nameOf(from)) + "(" + v + ")";
   return "(" + std::string(scalarType(t.dtype)) + ")" + v;
 }
 
 std::string Printer::called(const Call &c, Type t) {
   auto args = [&] { return "(" + joined(c.args, [&](const Expr &a) { return text(a); }) + ")"; };
+  const std::string wide = t.dtype == DType::f64 ? "_f64" : "";
   switch (c.fn) {
   case Intrinsic::Fma: return "pl_fma" + args();
-  case Intrinsic::Round: return "pl_round" + args();
-  case Intrinsic::Floor: return "pl_floor" + args();
-  case Intrinsic::Ceil: return "pl_ceil" + args();
-  case Intrinsic::Sqrt: return "pl_sqrt" + args();
+  case Intrinsic::Round: return "pl_round" + wide + args();
+  case Intrinsic::Floor: return "pl_floor" + wide + args();
+  case Intrinsic::Ceil: return "pl_ceil" + wide + args();
+  case Intrinsic::Sqrt: return "pl_sqrt" + wide + args();
   case Intrinsic::Abs: return "pl_abs_" + std::string(nameOf(t.dtype)) + suffix(t.lanes) + args();
   case Intrinsic::Scale2: return "pl_scale2" + suffix(t.lanes) + args();
   case Intrinsic::Bits: return "pl_bits" + suffix(t.lanes) + args();

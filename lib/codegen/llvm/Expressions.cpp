@@ -28,9 +28,10 @@ std::optional<int64_t> uniformConstant(const Expr &e) {
 } // namespace
 
 llvm::Type *Emitter::type(Type t) {
-  llvm::Type *scalar = t.dtype == DType::f32  ? b.getFloatTy()
-                       : t.dtype == DType::b1 ? b.getInt1Ty()
-                                              : llvm::Type::getIntNTy(ctx, unsigned(8 * byteSize(t.dtype)));
+  llvm::Type *scalar = t.dtype == DType::f32   ? b.getFloatTy()
+                       : t.dtype == DType::f64 ? b.getDoubleTy()
+                       : t.dtype == DType::b1  ? b.getInt1Ty()
+                                               : llvm::Type::getIntNTy(ctx, unsigned(8 * byteSize(t.dtype)));
   return t.lanes == 1 ? scalar : llvm::FixedVectorType::get(scalar, unsigned(t.lanes));
 }
 
@@ -198,6 +199,7 @@ Value *Emitter::convert(const Cast &c, Type to) {
     Value *zero = llvm::Constant::getNullValue(v->getType());
     return isFloat(from) ? b.CreateFCmpUNE(v, zero) : b.CreateICmpNE(v, zero);
   }
+  if (isFloat(from) && isFloat(to.dtype)) return b.CreateFPCast(v, t);
   if (isFloat(to.dtype)) return isSigned(from) ? b.CreateSIToFP(v, t) : b.CreateUIToFP(v, t);
   bool hasLanes = byteSize(to.dtype) < 4 || to.dtype == DType::i32;
   if (from == DType::f32 && to.lanes > 1 && hasLanes) return saturated(v, to);

@@ -72,7 +72,8 @@ DType anyType(Random &r) {
   // Most operators are for floats: those come up more often.
   return DType(r.pick({int64_t(DType::f32), int64_t(DType::f32), int64_t(DType::f32), int64_t(DType::b1),
                        int64_t(DType::u8), int64_t(DType::i8), int64_t(DType::i32), int64_t(DType::i64),
-                       int64_t(DType::u16), int64_t(DType::i16), int64_t(DType::u32), int64_t(DType::u64)}));
+                       int64_t(DType::u16), int64_t(DType::i16), int64_t(DType::u32), int64_t(DType::u64),
+                       int64_t(DType::f64)}));
 }
 DType anyIndexType(Random &r) { return r.chance(50) ? DType::i64 : DType::i32; }
 /// A shape that broadcasts to the given one: ones here and there, leading dimensions gone.

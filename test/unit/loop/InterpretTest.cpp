@@ -47,6 +47,26 @@ TEST(Interpret, FreshAllocationsHoldPoison) {
   EXPECT_TRUE(std::isnan(x[0]));
 }
 
+TEST(Interpret, DoublesKeepTheirDigits) {
+  double x[6] = {0.1, 0.2, 3, 1e300};
+  EXPECT_EQ(errorOf(R"(func @f(%x: f64[6]) {
+  %x[5] = %x[3]*2.0f64
+  %x[4] = %x[0] + %x[1]
+  %x[3] = f64(f32(%x[0]))
+  %x[2] = sqrt(%x[2]) + 0.1f64
+  %x[1] = f64(i64(1.0e15f64) + 1)
+  %x[0] = f64(f32(1.0e300f64))
+})",
+                    {x}),
+            "no error");
+  EXPECT_EQ(x[5], 2e300);
+  EXPECT_EQ(x[4], 0.1 + 0.2);
+  EXPECT_EQ(x[3], double(0.1f));
+  EXPECT_EQ(x[2], std::sqrt(3.0) + 0.1);
+  EXPECT_EQ(x[1], 1e15 + 1);
+  EXPECT_TRUE(std::isinf(x[0]));
+}
+
 TEST(Interpret, IntegersWrapAndCastsSaturate) {
   int32_t i[6] = {};
   EXPECT_EQ(errorOf(R"(func @f(%i: i32[6]) {

@@ -107,12 +107,13 @@ TEST(Tensors, AllEncodingsOfFloats) {
   m.node("Add", {previous, "total"}, {"y"});
   auto r = m.import();
   ASSERT_TRUE(r) << r.error().text;
-  for (const char *name : {"raw", "typed", "wide", "brain"})
+  EXPECT_THAT(dataOf<double>(r->graph, "wide"), ElementsAre(1.5, -2));
+  for (const char *name : {"raw", "typed", "brain"})
     EXPECT_THAT(dataOf<float>(r->graph, name), ElementsAre(1.5f, -2.f)) << name;
   auto halves = dataOf<float>(r->graph, "half");
   EXPECT_THAT(std::vector(halves.begin(), halves.begin() + 4), ElementsAre(1.5f, -2.f, 0x1p-24f, INFINITY));
   EXPECT_TRUE(std::isnan(halves[4]));
-  EXPECT_THAT(r->notes, ElementsAre(HasSubstr("bfloat16, double, float16 values are taken as f32")));
+  EXPECT_THAT(r->notes, ElementsAre(HasSubstr("bfloat16, float16 values compute as f32")));
 }
 
 TEST(Tensors, ConstantNodesInTheirForms) {
@@ -205,11 +206,17 @@ TEST(Inputs, ANamedSizeHoldsForAllInputs) {
   EXPECT_EQ(textOf(r->graph.type(r->graph.inputs()[1])), "f32[1,5]");
 }
 
+/// Halves are converted on the way in and out; doubles compute as they are where the operator has them.
 TEST(Inputs, ShortAndLongFloatsAreConverted) {
-  const std::pair<int, DType> types[] = {{TensorProto::FLOAT16, DType::f16},
-                                         {TensorProto::BFLOAT16, DType::bf16},
-                                         {TensorProto::DOUBLE, DType::f64}};
-  for (auto [type, port] : types) {
+  struct Row {
+    int type;
+    DType port;
+    size_t nodes;
+  };
+  const Row rows[] = {{TensorProto::FLOAT16, DType::f16, 3},
+                      {TensorProto::BFLOAT16, DType::bf16, 3},
+                      {TensorProto::DOUBLE, DType::f64, 1}};
+  for (auto [type, port, nodes] : rows) {
     Model m;
     m.value(true, "x", {"2"});
     m.value(false, "y", {"2"});
@@ -221,8 +228,44 @@ TEST(Inputs, ShortAndLongFloatsAreConverted) {
     EXPECT_EQ(r->graph.type(r->graph.inputs()[0]).dtype, port);
     EXPECT_EQ(r->graph.type(r->graph.outputs()[0]).dtype, port);
     EXPECT_THAT(namesOf(r->graph, r->graph.outputs()), ElementsAre("y"));
-    EXPECT_EQ(r->graph.nodes().size(), 3u);
+    EXPECT_EQ(r->graph.nodes().size(), nodes);
   }
+}
+
+/// How many conversions to f16 there are in x -> f16 -> Relu -> Cast to f16 -> y of f32.
+size_t roundings(int elementType) {
+  Model m;
+  m.value(true, "x", {"2"});
+  m.value(false, "y", {"2"});
+  m.model.mutable_graph()->mutable_input(0)->mutable_type()->mutable_tensor_type()->set_elem_type(
+      elementType);
+  m.node("Relu", {"x"}, {"t"});
+  AttributeProto &to = *m.node("Cast", {"t"}, {"y"}).add_attribute();
+  to.set_name("to"), to.set_type(AttributeProto::INT), to.set_i(TensorProto::FLOAT16);
+  auto r = m.import();
+  if (!r) return 99;
+  return size_t(std::ranges::count_if(r->graph.nodes(), [&](const graph::Node &n) {
+    return r->graph.type(n.outputs[0]).dtype == DType::f16;
+  }));
+}
+
+TEST(Inputs, WhatIsAHalfIsNotRoundedToOneAgain) {
+  EXPECT_EQ(roundings(TensorProto::FLOAT), 1u);
+  EXPECT_EQ(roundings(TensorProto::FLOAT16), 0u);
+}
+
+TEST(Inputs, DoublesBecomeFloatsWhereAnOperatorHasNone) {
+  Model m;
+  m.value(true, "x", {"2"});
+  m.value(false, "y", {"2"});
+  for (auto *v : {m.model.mutable_graph()->mutable_input(0), m.model.mutable_graph()->mutable_output(0)})
+    v->mutable_type()->mutable_tensor_type()->set_elem_type(TensorProto::DOUBLE);
+  m.node("Exp", {"x"}, {"e"});
+  m.node("Add", {"e", "x"}, {"y"});
+  auto r = m.import();
+  ASSERT_TRUE(r) << r.error().text;
+  EXPECT_EQ(r->graph.type(r->graph.outputs()[0]).dtype, DType::f64);
+  EXPECT_THAT(r->notes, ElementsAre(HasSubstr("double values compute as f32")));
 }
 
 /// x -> a function of LeakyRelu whose slope is an attribute -> y, called twice.
