@@ -15,8 +15,12 @@ using SymbolMap = std::map<Var, Var>;
 
 class Comparison {
 public:
-  Comparison(const Graph &left, const Graph &right, SymbolMap &symbolMap)
-      : a(left), b(right), symbols(symbolMap), partner(left.values().size(), kAbsent) {}
+  /// Of regions `aroundLeft` and `aroundRight` are the graphs that they are in, whose symbols do not count
+  /// again: a region knows those that there were when it was made.
+  Comparison(const Graph &left, const Graph &right, SymbolMap &symbolMap, const Graph *aroundLeft = nullptr,
+             const Graph *aroundRight = nullptr)
+      : a(left), b(right), ownOfA(symbolsOf(left, aroundLeft)), ownOfB(symbolsOf(right, aroundRight)),
+        symbols(symbolMap), partner(left.values().size(), kAbsent) {}
 
   bool sameSymbols() {
     auto same = [&](const Symbol &x, const Symbol &y) {
@@ -27,7 +31,7 @@ public:
       symbols[x.var] = y.var;
       return !x.definition || loop::equal(mapped(x.definition), y.definition);
     };
-    return std::ranges::equal(a.symbols(), b.symbols(), same);
+    return std::ranges::equal(ownOfA, ownOfB, same);
   }
 
   bool sameBody() {
@@ -39,11 +43,18 @@ public:
     return std::ranges::equal(a.nodes(), b.nodes(),
                               [&](const Node &x, const Node &y) { return same(x, y); }) &&
            std::ranges::equal(a.outputs(), b.outputs(), [&](ValueId x, ValueId y) { return same(x, y); }) &&
-           std::ranges::equal(a.symbols(), b.symbols(),
+           std::ranges::equal(ownOfA, ownOfB,
                               [&](const Symbol &x, const Symbol &y) { return same(x.value, y.value); });
   }
 
 private:
+  static std::vector<Symbol> symbolsOf(const Graph &g, const Graph *around) {
+    std::vector<Symbol> r;
+    for (const Symbol &s : g.symbols())
+      if (!around || std::ranges::find(around->symbols(), s.var, &Symbol::var) == around->symbols().end())
+        r.push_back(s);
+    return r;
+  }
   loop::Expr mapped(const loop::Expr &e) const {
     loop::Substitution map;
     for (auto &[x, y] : symbols) map[x] = loop::use(y);
@@ -84,12 +95,13 @@ private:
       partner[x.outputs[i].index] = y.outputs[i];
     }
     return std::ranges::equal(x.regions, y.regions, [&](const Graph &p, const Graph &q) {
-      Comparison inner(p, q, symbols);
+      Comparison inner(p, q, symbols, &a, &b);
       return inner.sameSymbols() && inner.sameBody();
     });
   }
 
   const Graph &a, &b;
+  std::vector<Symbol> ownOfA, ownOfB;
   SymbolMap &symbols;
   std::vector<ValueId> partner;  // in b, by value index of a
 };

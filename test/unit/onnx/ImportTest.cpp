@@ -3,6 +3,7 @@
 #include "planish/graph/OpDef.h"
 #include "planish/graph/Text.h"
 #include "planish/graph/Verify.h"
+#include "planish/ops/Ops.h"
 
 #include <onnx-ml.pb.h>
 
@@ -266,6 +267,31 @@ TEST(Inputs, DoublesBecomeFloatsWhereAnOperatorHasNone) {
   ASSERT_TRUE(r) << r.error().text;
   EXPECT_EQ(r->graph.type(r->graph.outputs()[0]).dtype, DType::f64);
   EXPECT_THAT(r->notes, ElementsAre(HasSubstr("double values compute as f32")));
+}
+
+/// A branch is made before the sizes that later nodes count; its text is read where all of them are known.
+TEST(Bodies, KnowNoSizesThatComeLater) {
+  Model m;
+  m.value(true, "x", {"4"});
+  m.value(false, "y", {"4"});
+  m.value(false, "u", {"N"});
+  m.node("ReduceMax", {"x"}, {"most"});
+  m.node("IsNaN", {"most"}, {"strange"});
+  NodeProto &branch = m.node("If", {"strange"}, {"y"});
+  for (const char *name : {"then_branch", "else_branch"}) {
+    AttributeProto &a = *branch.add_attribute();
+    a.set_name(name), a.set_type(AttributeProto::GRAPH), a.mutable_g()->set_name(name);
+    NodeProto &inner = *a.mutable_g()->add_node();
+    inner.set_op_type(name[0] == 't' ? "Neg" : "Abs"), inner.add_input("x");
+    inner.add_output(name), a.mutable_g()->add_output()->set_name(name);
+  }
+  m.node("Unique", {"x"}, {"u"});
+  auto r = m.import();
+  ASSERT_TRUE(r) << r.error().text;
+  graph::Blobs blobs;
+  auto again = graph::parse(graph::print(r->graph, &blobs), ops::allOps(), blobs);
+  ASSERT_TRUE(again) << again.error().text;
+  EXPECT_TRUE(*again == r->graph);
 }
 
 /// x -> a function of LeakyRelu whose slope is an attribute -> y, called twice.
