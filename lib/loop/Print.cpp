@@ -13,8 +13,9 @@ namespace {
 
 /// Precedence: a child of lower rank than its place is put in parentheses.
 enum Rank : int { kRamp, kOr, kAnd, kCompare, kSum, kProduct, kPrimary };
-constexpr std::array<Rank, 13> kRanks{kSum,     kSum,     kProduct, kProduct, kProduct, kProduct, kPrimary,
-                                      kPrimary, kCompare, kCompare, kCompare, kAnd,     kOr};
+constexpr std::array kRanks{kSum,     kSum,     kProduct, kProduct, kProduct, kProduct, kPrimary, kPrimary,
+                            kCompare, kCompare, kCompare, kAnd,     kOr,      kOr,      kProduct, kProduct};
+static_assert(kRanks.size() == size_t(BinaryOp::Shr) + 1);
 
 constexpr std::array<std::string_view, 5> kScopes{"", " constant", " packed", " register", " scratch"};
 constexpr std::array<std::string_view, 4> kKinds{"", "parallel ", "vectorized ", "unrolled "};

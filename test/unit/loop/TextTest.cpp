@@ -69,6 +69,8 @@ func @host(%a: f32[4] constant, %b: f32[4], %q: u8[H,W*4] strides(W*8,2), %i: i3
   }
   eval prefetch(%b[(H + 3) div 4])
   %i[] = dot4(splat1(3u8x4), 2i8x4, frombits(1i32))
+  %d[0] = (%d[0] xor %d[1]) shl 2 or %d[1] shr 1
+  %q[0, 2] = u8(%d[0])*(%q[0, 0] shr 1u8)
   let x = select(1b1, inf, -nan)
   let y = exp(fma(x, scale2(x, 2.0), nan f32)) / 3.0
   launch @callee(%a, %b; (H - (W - 1)) mod 4*2 + 1) tasks 1
@@ -83,6 +85,7 @@ func @host(%a: f32[4] constant, %b: f32[4], %q: u8[H,W*4] strides(W*8,2), %i: i3
   for (std::string_view line :
        {"%r[u, v where v < 3 and 0 <= u or u == 1] = -1.5", "let n = %d[0] within 0..9 {",
         "%b[0:4] = splat4(%a[3]) + 2.0f32x4*%a[0:4 where (0:4) < splat4(H)]",
+        "%d[0] = (%d[0] xor %d[1]) shl 2 or %d[1] shr 1", "%q[0, 2] = u8(%d[0])*(%q[0, 0] shr 1u8)",
         "%q[0, 1] = u8(max(%i[], 5i32 - i32(5)))", "let x = select(1b1, inf, -nan)",
         "launch @callee(%a, %b; ((H - (W - 1)) mod 4)*2 + 1) tasks 1"})
     EXPECT_NE(printed.find(line), std::string::npos) << line << "\nin\n" << printed;
