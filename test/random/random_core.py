@@ -8,7 +8,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
-OPSET, IR = 20, 10
+OPSET, IR = 21, 10
 FLOAT, INTEGERS = numpy.float32, (numpy.int32, numpy.int64)
 MOST_ELEMENTS, LARGEST = 4096, 1e4
 FLOATS = (numpy.float16, numpy.float32, numpy.float64)

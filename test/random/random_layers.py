@@ -120,7 +120,7 @@ class Layers:
             self.add(op, [x], False, size=self.one_of([1, 3, 5]), bias=2.0)
         elif op == "GroupNormalization":
             groups = self.one_of([g for g in range(1, x.shape[1] + 1) if x.shape[1] % g == 0])
-            self.add(op, [x, *(self.constant(self.grid([groups])) for _ in range(2))], False, num_groups=groups, epsilon=0.1)
+            self.add(op, [x, *(self.constant(self.grid([x.shape[1]])) for _ in range(2))], False, num_groups=groups, epsilon=0.1)
         elif op == "LpPool":
             self.add(op, [x], False, kernel_shape=[self.pick(1, 2), self.pick(1, 2)], p=2)
         elif op == "GlobalLpPool":

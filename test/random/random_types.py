@@ -7,6 +7,7 @@ from random_core import FLOAT
 SMALL = (numpy.uint8, numpy.int8, numpy.uint16, numpy.int16, numpy.uint32, numpy.uint64, numpy.int32, numpy.int64)
 UNSIGNED = (numpy.uint8, numpy.uint16, numpy.uint32, numpy.uint64)
 CODES = (numpy.uint8, numpy.int8)
+WIDE_CODES = (*CODES, numpy.uint16, numpy.int16)
 
 
 class Types:
@@ -135,12 +136,14 @@ class Types:
         """Powers of two: quantization of grids has no rounding error."""
         return self.constant((2.0 ** self.random.integers(-4, 1, shape)).astype(FLOAT))
 
-    def coded(self, x, dtype, axis=None):
-        """x as codes, and the real numbers of those."""
+    def coded(self, x, dtype, axis=None, block=0):
+        """x as codes, and the real numbers of those; `block` elements along the axis share a scale."""
         shape = () if axis is None else (x.shape[axis],)
-        low, high = (0, 255) if dtype == numpy.uint8 else (-100, 100)
+        if block:
+            shape = [-(-n // block) if d == axis else n for d, n in enumerate(x.shape)]
+        low, high = (0, 255) if dtype in UNSIGNED else (-100, 100)
         zero = self.constant(self.random.integers(low // 2, high // 2, shape).astype(dtype))
-        attributes = {} if axis is None else {"axis": axis}
+        attributes = {} if axis is None else {"axis": axis, "block_size": block} if block else {"axis": axis}
         scale = self.scale(shape)
         codes = self.add("QuantizeLinear", [x, scale, zero], True, **attributes)[0]
         return codes, self.add("DequantizeLinear", [codes, scale, zero], True, **attributes)[0], scale, zero
@@ -155,7 +158,9 @@ class Types:
 
     def make_codes(self):
         x = self.real(exact=True)
-        self.coded(x, self.one_of(CODES), self.pick(0, x.rank - 1) if x.rank and self.chance(30) else None)
+        along = x.rank and self.chance(40)
+        self.coded(x, self.one_of(WIDE_CODES), self.pick(0, x.rank - 1) if along else None,
+                   self.pick(2, 4) if along and self.chance(50) else 0)
 
     def make_quantized_layer(self):
         x = self.any(lambda v: v.dtype == FLOAT and v.exact and v.rank in (2, 4))
