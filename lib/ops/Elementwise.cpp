@@ -94,7 +94,8 @@ const OpDef kCast = {.name = "cast",
 
 static Types inferBitCast(InferContext &c) {
   DType from = c.in(0).dtype, to = c.attrs().as<CastAttrs>().to;
-  bool fits = byteSize(from) == byteSize(to) && isComputed(from) && isComputed(to) && to != DType::b1;
+  auto hasBits = [](DType t) { return isComputed(t) && t != DType::f64; };
+  bool fits = byteSize(from) == byteSize(to) && hasBits(from) && hasBits(to) && to != DType::b1;
   if (!fits) return badInput("cannot take the bits of " + textOf(c.in(0)) + " as " + std::string(nameOf(to)));
   return oneOutput({to, c.in(0).shape, {}, {}});
 }
@@ -337,7 +338,8 @@ static std::vector<ValueId> importBitCast(Importer &i) {
   auto to = computedType(type);
   DType from = i.type(i.in(0)).dtype;
   // Half values are no longer the bits that the file means.
-  if (!to || type == 10 || type == 11 || type == 16 || byteSize(from) != byteSize(*to) || *to == DType::b1)
+  if (!to || type == 10 || type == 16 || from == DType::f64 || to == DType::f64 ||
+      byteSize(from) != byteSize(*to) || to == DType::b1)
     i.notSupported("cannot take the bits of " + std::string(nameOf(from)) + " as ONNX element type " +
                    std::to_string(type));
   return one(i.append(kBitCast, CastAttrs{to.value_or(DType::i32)}, {i.in(0)}));
