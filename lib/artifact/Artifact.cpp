@@ -1,5 +1,6 @@
 #include "planish/artifact/Artifact.h"
 
+#include "DeviceObject.h"
 #include "Documents.h"
 #include "Metadata.h"
 
@@ -50,22 +51,58 @@ std::vector<std::byte> weightsOf(const Program &p) {
   return bytes;
 }
 
-Result<std::vector<LinkInput>> objectsOf(const Program &p, const Target &target, const std::string &buildId) {
+/// A program with what its device runs; nothing for a CPU.
+struct Parts {
+  const Program &program;
+  const Target &target, &host;
+  std::optional<codegen::DeviceProgram> device{};
+};
+
+Result<Parts> partsOf(const Program &program, const Target &target, const Target &host) {
+  Parts r{program, target, host};
+  if (target.device == DeviceKind::OpenCl) {
+    PLANISH_ASSIGN(r.device, codegen::openClProgram(program, target));
+  }
+  return r;
+}
+
+/// Kernels whose machine code the library has.
+std::vector<loop::FunctionRef> hostKernels(const Parts &parts) {
+  if (!parts.device) return parts.program.kernels;
+  std::vector<loop::FunctionRef> r;
+  for (const codegen::DeviceKernel &k : parts.device->kernels)
+    if (k.onHost) r.push_back(k.function);
+  return r;
+}
+
+Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &buildId) {
+  const Program &p = parts.program;
+  const Target &target = parts.host;
   std::vector<std::function<Result<std::string>()>> jobs;
   std::vector<std::string> names;
   auto job = [&](std::string name, std::function<Result<std::string>()> fn) {
     names.push_back(std::move(name));
     jobs.push_back(std::move(fn));
   };
-  std::span<const loop::FunctionRef> kernels = p.kernels;
+  const std::vector<loop::FunctionRef> machineCode = hostKernels(parts);
+  std::span<const loop::FunctionRef> kernels = machineCode;
   for (size_t i = 0; i < kernels.size(); i += kKernelsPerObject) {
     auto some = kernels.subspan(i, std::min(kKernelsPerObject, kernels.size() - i));
     job("kernels" + std::to_string(i / kKernelsPerObject) + ".o",
         [=, &target] { return codegen::emitKernels(some, target, codegen::Form::Object); });
   }
-  job("host.o", [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object); });
-  job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
-  job("model.o", [&] { return modelObject(p, target, buildId); });
+  const codegen::LaunchStyle launches = parts.device ? deviceLaunches() : codegen::LaunchStyle();
+  job("host.o",
+      [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object, launches); });
+  job("runtime.o",
+      [&] { return codegen::compileBitcode(runtimeOf(target), target); });
+  job("model.o",
+      [&] { return modelObject(p, target, parts.target.name, buildId, parts.device.has_value()); });
+  if (parts.device) {
+    job("device.o", [&] { return deviceObject(p, *parts.device, target); });
+    job("opencl.o",
+        [&] { return codegen::compileBitcode({kRuntimeOpenClX86_64, kRuntimeOpenClX86_64Size}, target); });
+  }
   if (!p.constants.empty())
     job("weights.o", [&] { return codegen::dataObject(weightsOf(p), symbolsOf(p).weights, target); });
   PLANISH_ASSIGN(std::vector<std::string> bytes, allOf(jobs));
@@ -156,9 +193,11 @@ Status replaceIn(const Files &files, const fs::path &final) {
 } // namespace
 
 Result<Files> build(const Program &program, const Target &target, LibraryKind kind,
-                    const Provenance &provenance) {
+                    const Provenance &provenance, const Target *hostTarget) {
+  const Target &host = hostTarget ? *hostTarget : target;
   std::string buildId = buildIdOf(program, target, provenance);
-  PLANISH_ASSIGN(std::vector<LinkInput> objects, objectsOf(program, target, buildId));
+  PLANISH_ASSIGN(Parts parts, partsOf(program, target, host));
+  PLANISH_ASSIGN(std::vector<LinkInput> objects, objectsOf(parts, buildId));
   std::error_code error;
   fs::path temporary = fs::temp_directory_path(error);
   if (error)
@@ -182,12 +221,13 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
   }
   if (kind != LibraryKind::Static) {
     std::string library = "lib" + program.name + ".so";
-    PLANISH_ASSIGN(std::string query, queryObject(program, target));
+    PLANISH_ASSIGN(std::string query, queryObject(program, host));
     objects.push_back({program.name + "_query.o", std::move(query)});
     const std::string exported[] = {PLANISH_QUERY_SYMBOL};
-    PLANISH_TRY(codegen::linkShared(objects, (scratch.path / library).string(), library, exported, target));
+    PLANISH_TRY(codegen::linkShared(objects, (scratch.path / library).string(), library, exported, host));
     PLANISH_TRY(take(library));
   }
+  if (parts.device) r.files.push_back({program.name + ".cl", parts.device->source});
   r.files.push_back({program.name + ".h", headerOf(program)});
   r.files.push_back({"manifest.json", manifestOf(program, target, provenance, buildId, r)});
   r.files.push_back({"report.json", reportOf(program, target, provenance, r)});

@@ -11,13 +11,14 @@ namespace planish::artifact {
 
 /// Symbols that the objects of one library share.
 struct Symbols {
-  std::string model, host, weights;
+  std::string model, host, weights, device;
 };
 Symbols symbolsOf(const loop::Program &program);
 
-/// Defines `symbols.model`; refers to the host function, the weights and the runtime's table.
-Result<std::string> modelObject(const loop::Program &program, const Target &target,
-                                const std::string &buildId);
+/// Defines `symbols.model`; refers to the host function, the weights, the runtime's table and, where there is
+/// one, the device program. The code is for `host`, the model for what is called `targetName`.
+Result<std::string> modelObject(const loop::Program &program, const Target &host,
+                                const std::string &targetName, const std::string &buildId, bool hasDevice);
 /// Defines planish_query, the one function a shared library exports.
 Result<std::string> queryObject(const loop::Program &program, const Target &target);
 

@@ -4,6 +4,7 @@
 #include "planish/artifact/Estimate.h"
 #include "planish/codegen/CLike.h"
 #include "planish/codegen/Llvm.h"
+#include "planish/codegen/OpenCl.h"
 #include "planish/graph/Text.h"
 #include "planish/lower/Lower.h"
 #include "planish/onnx/Import.h"
@@ -179,7 +180,10 @@ Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
     return kernels + host;
   }
   case Emit::C: return codegen::printProgram(p);
-  case Emit::OpenCl: return codegen::printKernels(p.kernels, codegen::kOpenCl12);
+  case Emit::OpenCl: {
+    PLANISH_ASSIGN(codegen::DeviceProgram device, codegen::openClProgram(p, target));
+    return std::move(device.source);
+  }
   case Emit::Nothing:
   case Emit::Graph: break;
   }
@@ -227,9 +231,14 @@ Result<Artifact> compile(const Options &o) {
     art.text += text;
     return art;
   }
-  if (target.device != DeviceKind::Cpu)
-    return unsupported("target '" + target.name + "' has no library form; use --emit opencl");
-  if (auto estimate = artifact::estimateOf(program, target)) art.notes.push_back(artifact::textOf(*estimate));
+  Target host = target;
+  if (target.device == DeviceKind::Cpu) {
+    if (auto estimate = artifact::estimateOf(program, target)) art.notes.push_back(artifact::textOf(*estimate));
+  } else {
+    PLANISH_ASSIGN(host, parseTarget(o.host));
+    if (host.device != DeviceKind::Cpu || host.architecture != Architecture::X86_64)
+      return usage("--host '" + o.host + "' is no x86-64 cpu");
+  }
   PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
   artifact::Provenance from{{fileName(o.model), modelHash}, art.notes};
   from.golden = o.golden;
@@ -238,7 +247,7 @@ Result<Artifact> compile(const Options &o) {
     from.calibration = {fileName(o.int8->profileName), sha256(std::as_bytes(std::span(text)))};
   }
   if (tuning) from.tuning = {fileName(o.tuning), tuning->sha256()};
-  PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from));
+  PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from, &host));
   clock.lap("code");
 
   PLANISH_TRY(artifact::write(files, o.output));

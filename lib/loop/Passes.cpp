@@ -33,11 +33,25 @@ Function simplify(const Function &f) {
   return {f.name, f.params, f.scalars, rewrite(f.body, {}, rebuilt)};
 }
 
+std::set<const For *> groupLoops(const Function &f) {
+  std::set<const For *> r;
+  walk(f.body, [&](const Stmt &s) {
+    auto *outer = as<For>(s);
+    if (!outer || outer->kind != LoopKind::Parallel) return;
+    walk(outer->body, [&](const Stmt &x) {
+      auto *l = as<For>(x);
+      if (l && l->kind == LoopKind::Parallel) r.insert(l);
+    });
+  });
+  return r;
+}
+
 Expr taskCount(const Function &f) {
   Expr tasks;
+  auto inner = groupLoops(f);
   walk(f.body, [&](const Stmt &s) {
     auto *l = as<For>(s);
-    if (l && l->kind == LoopKind::Parallel) tasks = tasks ? max(tasks, l->end) : l->end;
+    if (l && l->kind == LoopKind::Parallel && !inner.contains(l)) tasks = tasks ? max(tasks, l->end) : l->end;
   });
   return tasks ? tasks : imm(1);
 }

@@ -213,12 +213,13 @@ private:
     bool constantTrips = f.kind == LoopKind::Vectorized || f.kind == LoopKind::Unrolled;
     if (constantTrips && !constantOf(f.end - f.begin))
       return error("the vectorized or unrolled loop over '" + f.var->name + "' has no constant trip count");
-    if (f.kind == LoopKind::Parallel && parallel)
-      return error("the parallel loop over '" + f.var->name + "' is inside another parallel loop");
-    bool outer = parallel;
-    parallel |= f.kind == LoopKind::Parallel;
+    if (f.kind == LoopKind::Parallel && parallel == 1 && (constantOf(f.begin) != 0 || !constantOf(f.end)))
+      return error("the items of a group, the loop over '" + f.var->name + "', are no constant number from 0");
+    if (f.kind == LoopKind::Parallel && parallel == 2)
+      return error("the parallel loop over '" + f.var->name + "' is inside a group's parallel loop");
+    parallel += f.kind == LoopKind::Parallel;
     PLANISH_TRY(with(f.var, [&] { return stmt(f.body); }));
-    parallel = outer;
+    parallel -= f.kind == LoopKind::Parallel;
     return {};
   }
 
@@ -291,7 +292,7 @@ private:
   const Function &function;
   std::set<Var> vars;
   std::set<Buffer> buffers;
-  bool parallel = false;
+  int parallel = 0;  // parallel loops around
 };
 
 } // namespace

@@ -226,6 +226,7 @@ Result<LoweredStep> KernelSet::lower(const graph::Graph &g, const Step &step) {
   r.config = s->config;
   r.info.key = s->key;
   r.info.tuned = s->tuned;
+  r.info.imperative = s->imperative;
   if (!g.nodes().empty()) r.info.nodes = g[step.node].loc.onnxNodes;  // else a branch's constant, copied
   return r;
 }
@@ -267,6 +268,7 @@ Result<const KernelSet::Shared *> KernelSet::shared(StepCompute step) {
   } else if (!step.compute.out) {
     f = loop::legalize(loop::unroll(loop::vectorize(step.definition)), legalOn(target));
     s.templateName = "loops";
+    s.imperative = true;
   } else {
     schedule::Config config;
     step.compute.name = "kernel";

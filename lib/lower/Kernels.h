@@ -64,7 +64,7 @@ private:
     std::string_view templateName;
     std::string key;
     schedule::Config config;
-    bool tuned = false;
+    bool tuned = false, imperative = false;
     loop::Expr tasks;
     CoreParts parts;
     double nanoseconds = 0;

@@ -1,5 +1,6 @@
 #include "planish/lower/Lower.h"
 
+#include "HostReads.h"
 #include "Kernels.h"
 #include "MemoryPlan.h"
 #include "Sharing.h"
@@ -315,13 +316,14 @@ Result<Program> lower(const Graph &g, const Target &target, const LowerOptions &
   KernelSet kernels(target, options, storage);
   Launches launches(storage, kernels);
   PLANISH_TRY(launches.add(storage.main));
-  kernels.keepWhole(keptWhole(launches.steps, target), launches.steps);
+  if (target.groupItems == 1) kernels.keepWhole(keptWhole(launches.steps, target), launches.steps);
   for (const LoweredStep &s : launches.steps) p.launches.push_back(infoOf(s));
   MemoryPlan memory = planMemory(launches.memoryNeeds());
   p.arenaBytes = memory.bytes;
   p.kernels = kernels.kernels();
-  for (const loop::FunctionRef &k : p.kernels)
-    p.scratchBytes = std::max(p.scratchBytes, loop::planScratch(*k).bytes);
+  if (target.device == DeviceKind::Cpu)
+    for (const loop::FunctionRef &k : p.kernels)
+      p.scratchBytes = std::max(p.scratchBytes, loop::planScratch(*k).bytes);
   p.constants = std::move(kernels.constants);
   p.transformed = kernels.transformed;
 
@@ -335,6 +337,7 @@ Result<Program> lower(const Graph &g, const Target &target, const LowerOptions &
           p.values.push_back({out.name, out.type, host.parameterOf(out), launch});
     launch += launchesOf(s);
   }
+  if (target.device != DeviceKind::Cpu) insertHostReads(p);
   return p;
 }
 

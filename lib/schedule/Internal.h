@@ -45,5 +45,7 @@ int64_t knob(const Config &c, std::string_view name);
 bool hasWinograd(const Kernel &k, const Target &t);
 
 extern const Template kWinograd, kContraction, kWindow, kPointwise, kReduction;
+/// For devices with groups of work-items (Target::groupItems).
+extern const Template kGroupContraction, kGroupReduction, kItemPointwise, kItemWindow;
 
 } // namespace planish::schedule

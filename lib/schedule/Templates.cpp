@@ -31,7 +31,8 @@ bool rounds(const Kernel &k) {
 } // namespace
 
 std::span<const Template> templates() {
-  static const Template rows[] = {kWinograd, kContraction, kWindow, kReduction, kPointwise, kSerial};
+  static const Template rows[] = {kGroupContraction, kGroupReduction, kItemWindow, kItemPointwise, kWinograd,
+                                  kContraction,      kWindow,         kReduction,  kPointwise,     kSerial};
   return rows;
 }
 

@@ -2,6 +2,7 @@
 #include "planish/target/Target.h"
 
 #include "Cpus.h"
+#include "OpenClDevices.h"
 
 #include "planish/support/Text.h"
 
@@ -89,12 +90,25 @@ Target cpuTarget(const CpuFamily &family, std::string_view cpu, const FeatureSet
   return t;
 }
 
+/// Classes of OpenCL devices: sizes that all of a class have, or nearly.
+struct OpenClPreset {
+  std::string_view name;
+  int vectorBytes, registers, cores;
+  int64_t groupItems, localBytes;
+  std::string_view about;
+};
+constexpr std::array<OpenClPreset, 2> kOpenCl{{
+    {"opencl:cpu", 64, 32, 8, 1, 0, "OpenCL 1.2: CPUs and DSPs, wide vectors in registers"},
+    {"opencl:gpu", 16, 64, 512, 64, 32 << 10, "OpenCL 1.2: graphics processors, work-groups and local memory"},
+}};
+
 std::string knownTargets() {
   std::string r = "known are cpu";
   for (const CpuFamily *family : kFamilies)
     r += ", " + joined(family->presets, [](const Preset &p) { return "cpu:" + std::string(p.cpu); });
   return r + ", each with +feature and -feature behind it, bare: instead of cpu: where there is no operating "
-             "system, and opencl";
+             "system, and opencl, " +
+         joined(kOpenCl, [](const OpenClPreset &p) { return std::string(p.name); });
 }
 
 /// Applies "+a-b" to the features.
@@ -141,18 +155,25 @@ Result<Target> hostTarget(std::string_view text, std::string_view suffixes) {
   return t;
 }
 
-Target openClTarget() {
+Target openClTarget(const OpenClPreset &preset) {
   Target t;
-  t.name = "opencl";
+  t.name = preset.name;
   t.device = DeviceKind::OpenCl;
+  t.vectorBytes = preset.vectorBytes;
+  t.registers = preset.registers;
   t.maskedMemory = false;
+  t.cores = preset.cores;
+  t.groupItems = preset.groupItems;
+  t.localBytes = preset.localBytes;
   return t;
 }
 
 } // namespace
 
 Result<Target> parseTarget(std::string_view text) {
-  if (text == "opencl") return openClTarget();
+  if (text == "opencl") return parseTarget(onlyOpenClCpus() ? "opencl:cpu" : "opencl:gpu");
+  for (const OpenClPreset &p : kOpenCl)
+    if (text == p.name) return openClTarget(p);
   constexpr std::string_view cpu = "cpu", named = "cpu:", bare = "bare:";
   if (text.starts_with(named)) return namedTarget(text, text.substr(named.size()), /*bare=*/false);
   if (text.starts_with(bare)) return namedTarget(text, text.substr(bare.size()), /*bare=*/true);
@@ -169,7 +190,8 @@ std::vector<std::string> listTargets() {
   for (const CpuFamily *family : kFamilies)
     for (const Preset &p : family->presets) r.push_back(line("cpu:" + std::string(p.cpu), p.about));
   r.push_back(line("bare:NAME", "the same CPUs without an operating system: a static library, no threads"));
-  r.push_back(line("opencl", "OpenCL 1.2 source"));
+  r.push_back(line("opencl", "the class of this machine's OpenCL device"));
+  for (const OpenClPreset &p : kOpenCl) r.push_back(line(std::string(p.name), p.about));
   return r;
 }
 

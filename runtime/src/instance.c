@@ -2,6 +2,7 @@
 #include <stdatomic.h>
 
 #include "cpu.h"
+#include "device.h"
 #include "os.h"
 #include "planish/runtime.h"
 #include "pool.h"
@@ -35,6 +36,7 @@ typedef struct layout {
   uint64_t symbols;
   uint64_t arena;
   uint64_t scratch;
+  uint64_t device;
   uint64_t output_data;
   uint64_t total;
 } layout;
@@ -62,19 +64,20 @@ static layout plan(const planish_model *model, uint32_t threads) {
   l.symbols = take(&used, model->n_symbols * sizeof(int64_t));
   l.arena = take(&used, model->arena_bytes + PLANISH_ARENA_TAIL);
   l.scratch = take(&used, threads * aligned(model->scratch_bytes));
+  l.device = take(&used, model->device ? model->device->hooks->bytes(model) : 0);
   l.output_data = take(&used, outputs + PLANISH_ARENA_TAIL);
   l.total = used;
   return l;
 }
 
-/* What options.threads stands for. */
-static uint32_t threads_for(int32_t wanted) {
-  const uint32_t threads = wanted > 0 ? (uint32_t)wanted : planish_os_cores_v1();
+/* What options.threads stands for: a device divides the work itself. */
+static uint32_t threads_for(const planish_model *model, int32_t wanted) {
+  const uint32_t threads = model->device ? 1 : wanted > 0 ? (uint32_t)wanted : planish_os_cores_v1();
   return threads > PLANISH_MAX_THREADS ? PLANISH_MAX_THREADS : threads;
 }
 
 static uint64_t memory_bytes(const planish_model *model, int32_t threads) {
-  return plan(model, threads_for(threads)).total;
+  return plan(model, threads_for(model, threads)).total;
 }
 
 static planish_status check_cpu(const planish_model *model, char *error) {
@@ -174,7 +177,7 @@ static planish_status create(const planish_model *model, const planish_options *
                     (int64_t)PLANISH_MAX_THREADS);
     return PLANISH_INVALID_ARGUMENT;
   }
-  threads = threads_for(options->threads);
+  threads = threads_for(model, options->threads);
   l = plan(model, threads);
   status = get_memory(model, options, l.total, &memory, error);
   if (status) return status;
@@ -194,6 +197,15 @@ static planish_status create(const planish_model *model, const planish_options *
   self->process = planish_os_process_v1();
   atomic_init(&self->running, 0);
   lay_out(self, memory, &l);
+  if (model->device) {
+    const planish_device_owner owner = {self, model, options, &self->frame, self->scratch};
+    self->head.device = (unsigned char *)memory + l.device;
+    status = model->device->hooks->create(self->head.device, &owner, error);
+    if (status) {
+      if (self->owned) planish_os_free_v1(self->owned);
+      return status;
+    }
+  }
   *instance = self;
   return PLANISH_OK;
 }
@@ -201,6 +213,7 @@ static planish_status create(const planish_model *model, const planish_options *
 static void destroy(planish_instance *self) {
   /* A forked child has the instance but not the pool it was made with. */
   if (self->threads > 1 && self->process == planish_os_process_v1()) planish_pool_release_v1();
+  if (self->model->device) self->model->device->hooks->destroy(self->head.device);
   if (self->owned) planish_os_free_v1(self->owned);
 }
 
@@ -321,14 +334,19 @@ static planish_status run_host(planish_instance *self, char *error) {
   const planish_model *model = self->model;
   uint64_t mode;
   int32_t failure;
-  const planish_status status = bind_inputs(self, error);
+  const planish_device_hooks *hooks = model->device ? model->device->hooks : NULL;
+  planish_status status = bind_inputs(self, error);
   if (status) return status;
   self->run_threads =
       self->threads > 1 && self->process == planish_os_process_v1() ? self->threads : (uint32_t)1;
   reset_output_dims(self);
+  if (hooks) status = hooks->begin(self->head.device, error);
+  if (status) return status;
   mode = planish_cpu_begin_floats();
   failure = model->host(&self->frame);
   planish_cpu_restore_floats(mode);
+  if (hooks) status = hooks->end(self->head.device, error);
+  if (status) return status;
   if (!failure) return PLANISH_OK;
   planish_text_v1(error, "model '%s': %s", model->name,
                   failure > 0 && (uint32_t)failure <= model->n_failures ? model->failures[failure - 1]

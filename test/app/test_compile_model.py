@@ -143,7 +143,7 @@ def unsupported():
     (["NET", "-o", "/proc/none/out"], 1, "/proc/none"),
     (["UNSUPPORTED", "-o", "out"], 3, "Frobnicate"),
     (["UNSUPPORTED", "-o", "out"], 3, "Transmogrify"),
-    (["NET", "-o", "out", "--target", "opencl"], 3, "opencl"),
+    (["NET", "-o", "out", "--target", "opencl:gpu", "--host", "opencl:cpu"], 2, "opencl:cpu"),
     (["none.onnx", "-o", "out"], 4, "none.onnx"),
     (["TEXT", "-o", "out"], 4, "text.onnx"),
     (["EMPTY", "-o", "out"], 4, "empty.onnx"),

@@ -80,7 +80,7 @@ Status Session::create(int threads, bool profiled) {
   }
   const planish_status status = planish_create(&model, &options, &instance);
   if (status == PLANISH_INVALID_ARGUMENT) return usage(planish_error());
-  if (status == PLANISH_UNSUPPORTED_CPU) return unsupported(planish_error());
+  if (status == PLANISH_UNSUPPORTED_CPU || status == PLANISH_NO_DEVICE) return unsupported(planish_error());
   if (status != PLANISH_OK) return failed(planish_error());
   inputs.resize(model.n_inputs);
   return {};

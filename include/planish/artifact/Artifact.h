@@ -37,9 +37,10 @@ struct Files {
 };
 
 /// Compiles every kernel (in parallel, each distinct one once), the host function and the runtime,
-/// and links them. Equal programs give equal bytes.
+/// and links them. Equal programs give equal bytes. Where the target is a device, `host` launches it and runs
+/// what stays there.
 Result<Files> build(const loop::Program &program, const Target &target, LibraryKind kind,
-                    const Provenance &provenance);
+                    const Provenance &provenance, const Target *host = nullptr);
 
 /// A usage error where `directory` exists and is something else.
 Status checkOutput(const std::string &directory);

@@ -20,5 +20,8 @@ extern const unsigned char kRuntimeBitcodeAarch64Bare[];
 extern const std::size_t kRuntimeBitcodeAarch64BareSize;
 extern const unsigned char kRuntimeBitcodeArmv7Bare[];
 extern const std::size_t kRuntimeBitcodeArmv7BareSize;
+/// Defines planish_opencl_launch_v1 and planish_opencl_hooks_v1, beside the runtime.
+extern const unsigned char kRuntimeOpenClX86_64[];
+extern const std::size_t kRuntimeOpenClX86_64Size;
 
 } // namespace planish

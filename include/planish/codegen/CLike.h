@@ -6,16 +6,24 @@
 
 #include <span>
 #include <string>
+#include <vector>
 
 namespace planish::codegen {
 
 /// How one language spells things. Data only; the printer has no dialect-specific branches beyond it.
 struct CDialect;
 extern const CDialect kC11;       // scalar C11: the second form of the reference, and --emit c
-extern const CDialect kOpenCl12;  // one work-item per task
+extern const CDialect kOpenCl12;  // a task is a work-item, or a group of them
 
 /// Kernels as source. Accepts unscheduled and scheduled functions; vector nodes print as lane-wise
 /// scalar code in C11 and as vector types in OpenCL.
+/// A memory parameter of a device kernel is two arguments: the memory, and in elements where it begins.
+struct KernelText {
+  loop::FunctionRef function;
+  std::vector<std::string> about{};  // lines of a comment before it
+  int64_t group = 1;                 // work-items of a group, where the dialect has them and the function no own
+};
+Result<std::string> printKernels(std::span<const KernelText> kernels, const CDialect &dialect);
 Result<std::string> printKernels(std::span<const loop::FunctionRef> kernels, const CDialect &dialect);
 
 /// A whole program as one C11 file: kernels, constants, and

@@ -21,10 +21,16 @@ enum class Form : uint8_t { Object, Assembly, LlvmText };
 /// Deterministic: equal input gives equal bytes. Safe to call from several threads at once.
 Result<std::string> emitKernels(std::span<const loop::FunctionRef> kernels, const Target &target, Form form);
 
+/// How a host function launches: the runtime's function, and the symbol of a kernel <name>: `<name><suffix>`.
+struct LaunchStyle {
+  std::string function = "planish_launch_v1";
+  std::string suffix{};
+};
+
 /// The host function as `int32_t <symbol>(const planish_frame *)`, calling planish_launch_v1 per
 /// launch (runtime/include/planish/abi.h). It refers to the kernels by name and returns 0.
 Result<std::string> emitHost(const loop::Program &program, const std::string &symbol, const Target &target,
-                             Form form);
+                             Form form, const LaunchStyle &style = {});
 
 /// LLVM's own text (a module without triple) as an object: how tables of constants are made.
 Result<std::string> compileText(const std::string &llvmText, const Target &target);

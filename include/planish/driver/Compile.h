@@ -30,6 +30,7 @@ struct Options {
   std::string model;                                      // path of the ONNX file
   std::string output;                                     // directory to write; may be empty with `emit`
   std::string target = "cpu";
+  std::string host = "cpu"; // of a device: runs the host function and what no device is good at
   std::string name; // of the library and its symbols; default: the file's stem
   std::map<std::string, std::vector<int64_t>> shapes; // sizes of inputs
   std::map<std::string, std::vector<int64_t>> maxShapes; // bounds of inputs; free dimensions stay symbols

@@ -4,6 +4,7 @@
 #include "planish/loop/IR.h"
 
 #include <map>
+#include <set>
 #include <span>
 #include <string_view>
 
@@ -26,7 +27,12 @@ Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask);
 /// A table of an entry for every byte read at a byte: whatever the byte is, it may be read.
 bool isTableRead(const Load &l);
 
-/// The number of tasks: the largest end of the function's parallel loops (1 where it has none).
+/// The parallel loops inside another one. Where a function has some, each iteration of the outer loop is a group,
+/// and theirs are the items of the group, all of which finish one such loop before the group goes on. Scratch
+/// buffers around them belong to the group; registers around them have the item as their first index.
+std::set<const For *> groupLoops(const Function &f);
+
+/// The number of tasks: the largest end of the function's outer parallel loops (1 where it has none).
 Expr taskCount(const Function &f);
 
 /// Where the scratch buffers of a function lie in the scratch memory of the thread that runs it: each in a

@@ -50,6 +50,7 @@ struct LaunchInfo {
   bool tuned = false;              // one of them chose the knobs
   bool copies = false;             // it moves bytes and computes nothing
   bool serial = false;             // no template matched but the one that takes everything
+  bool imperative = false;         // statements of its own (sorts, counts): devices leave it to their host
   std::vector<std::string> nodes;  // the user's ONNX nodes
   double flops = 0, bytes = 0;     // at the bound of symbolic sizes
 };

@@ -42,6 +42,8 @@ struct Target {
   bool maskedMemory = true;           // cheap masked loads and stores
   int cores = 4;                      // that may share a kernel; how many there are is the library's to see
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
+  int64_t groupItems = 1;             // work-items that share local memory; 1: nothing is gained by groups
+  int64_t localBytes = 0;             // of a group
   Assumed assumed;
   uint64_t requiredIsa = 0;           // bits of the runtime's ISA mask that create() must find
 
@@ -49,7 +51,7 @@ struct Target {
 };
 
 /// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4+avx512vnni", "cpu:cortex-a76", "bare:cortex-a53",
-/// "opencl".
+/// "opencl:gpu".
 Result<Target> parseTarget(std::string_view text);
 /// One line per preset, for --list-targets.
 std::vector<std::string> listTargets();

@@ -141,9 +141,32 @@ constexpr std::string_view kReserved[] = {
 
 } // namespace
 
-const CDialect kC11{"c11", kCParts, "void", "", true, "", {}, kReserved};
-const CDialect kOpenCl12{"opencl", kOpenClParts,       "__kernel void", "__global ",
-                         false,    "get_global_id(0)", kOpenClLanes,    kReserved};
+const CDialect kC11{.name = "c11",
+                    .prelude = kCParts,
+                    .kernel = "void",
+                    .groupOf = "",
+                    .memory = "",
+                    .arrays = true,
+                    .task = "",
+                    .group = "",
+                    .item = "",
+                    .barrier = "",
+                    .shared = "",
+                    .lanes = {},
+                    .reserved = kReserved};
+const CDialect kOpenCl12{.name = "opencl",
+                         .prelude = kOpenClParts,
+                         .kernel = "__kernel",
+                         .groupOf = " __attribute__((reqd_work_group_size(#, 1, 1))) void",
+                         .memory = "__global ",
+                         .arrays = false,
+                         .task = "get_global_id(0)",
+                         .group = "get_group_id(0)",
+                         .item = "get_local_id(0)",
+                         .barrier = "barrier(CLK_LOCAL_MEM_FENCE);",
+                         .shared = "__local ",
+                         .lanes = kOpenClLanes,
+                         .reserved = kReserved};
 
 std::string_view scalarType(DType t) {
   constexpr std::string_view names[] = {"uint8_t",  "uint8_t",  "int8_t",  "int32_t",  "int64_t",

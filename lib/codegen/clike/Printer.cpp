@@ -1,6 +1,7 @@
 #include "Printer.h"
 #include "../Operands.h"
 
+#include "OwnRegisters.h"
 #include "Scalarize.h"
 
 #include "planish/support/Check.h"
@@ -58,7 +59,7 @@ std::string Printer::typeName(Type t) const {
   return std::string(vectorElement(t.dtype)) + std::to_string(t.lanes);
 }
 
-void Printer::kernel(const Function &f) {
+void Printer::kernel(const Function &f, int64_t group) {
   std::set<const BufferNode *> written;
   walk(f.body, [&](const Stmt &s) {
     if (auto *t = as<Store>(s)) written.insert(t->buffer.get());
@@ -86,17 +87,57 @@ void Printer::kernel(const Function &f) {
     for (const Var &v : f.scalars) mentioned += ", (void)" + vars[v.get()];
     line(mentioned + ";");
   } else {
-    params.insert(params.end(), scalars.begin(), scalars.end());
-    line(std::string(dialect.kernel) + " " + f.name + "(" + joined(params, same) + ") {");
+    std::vector<std::string> list, moves;
+    for (size_t i = 0; i < params.size(); ++i) {
+      const std::string &pointer = buffers[f.params[i].get()].pointer, at = fresh(pointer + "_at");
+      list.insert(list.end(), {params[i], "int64_t " + at});
+      moves.push_back(pointer + " += " + at + ";");
+    }
+    list.insert(list.end(), scalars.begin(), scalars.end());
+    std::string attributes(dialect.groupOf);
+    attributes.replace(attributes.find('#'), 1, std::to_string(group));
+    line(std::string(dialect.kernel) + attributes + " " + f.name + "(" + joined(list, same) + ") {");
     ++depth;
-    line("const int64_t begin = " + std::string(dialect.task) + ", end = begin + 1;");
+    for (const std::string &m : moves) line(m);
+    groups = !groupLoops(f).empty();
+    line("const int64_t begin = " + std::string(groups ? dialect.group : dialect.task) + ", end = begin + 1;");
+    if (groups) sharedMemory(f);
   }
-  body(scalarize(f.body, [this](const Stmt &s) { return native(s); }));
+  body(scalarize(groups ? withOwnRegisters(f) : f.body, [this](const Stmt &s) { return native(s); }));
   --depth;
   line("}");
 }
 
 void Printer::body(const Stmt &s) { stmt(s); }
+
+/// Scratch buffers of the group; languages want them at the kernel's begin.
+void Printer::sharedMemory(const Function &f) {
+  std::set<const For *> inner = groupLoops(f);
+  walk(f.body, [&](const Stmt &s) {
+    auto *a = as<Alloc>(s);
+    if (!a || a->buffer->scope != Scope::Scratch) return;
+    int64_t count = 1;
+    for (int64_t d : constantsOf(a->buffer->shape)) count *= d;
+    std::string name = fresh(a->buffer->name);
+    line(std::string(dialect.shared) + std::string(scalarType(a->buffer->dtype)) + " " + name + "[" +
+         std::to_string(count) + "];");
+    buffers[a->buffer.get()] = {name, {}};
+  });
+}
+
+/// A loop over the items of a group: each runs its own iteration, and all wait for each other where they have
+/// shared memory.
+void Printer::items(const For &f) {
+  bool shares = false;
+  walkAccesses(f.body, [&](const Buffer &b, const std::vector<Expr> &) { shares |= b->scope == Scope::Scratch; });
+  line("{");
+  scoped([&] {
+    std::string i = vars[f.var.get()] = fresh(f.var->name);
+    line("const int64_t " + i + " = " + std::string(dialect.item) + ";");
+    stmt(f.body);
+  });
+  if (shares) line(std::string(dialect.barrier));
+}
 
 void Printer::scoped(const std::function<void()> &body) {
   auto names = used;
@@ -117,6 +158,7 @@ void Printer::stmt(const Stmt &s) {
       },
       [&](const Store &t) { store(t); },
       [&](const Alloc &a) {
+        if (groups && a.buffer->scope == Scope::Scratch) return stmt(a.body);
         int64_t count = 1;
         for (int64_t d : constantsOf(a.buffer->shape)) count *= d;
         line("{");
@@ -156,15 +198,20 @@ void Printer::stmt(const Stmt &s) {
 }
 
 void Printer::forLoop(const For &f) {
+  bool isTask = f.kind == LoopKind::Parallel && parallelIsTask && !insideTask;
+  if (f.kind == LoopKind::Parallel && groups && insideTask) return items(f);
   std::string begin = text(f.begin), end = text(f.end);
-  if (f.kind == LoopKind::Parallel && parallelIsTask)
+  if (isTask)
     begin = "pl_max_i64(" + begin + ", begin)", end = "pl_min_i64(" + end + ", end)";
   auto names = used;
   std::string i = fresh(f.var->name), last = fresh(i + "_end");
   line("for (int64_t " + i + " = " + begin + ", " + last + " = " + end + "; " + i + " < " + last + "; ++" +
        i + ") {");
   vars[f.var.get()] = i;
+  bool outside = insideTask;
+  insideTask |= isTask;
   scoped([&] { stmt(f.body); });
+  insideTask = outside;
   used = std::move(names);
 }
 

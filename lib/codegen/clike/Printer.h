@@ -19,7 +19,7 @@ public:
   Printer(const CDialect &dialect, std::string &out) : dialect(dialect), out(out) {}
 
   /// A kernel with its signature. Vectors that the dialect lacks are spread over loops first.
-  void kernel(const loop::Function &f);
+  void kernel(const loop::Function &f, int64_t group = 1);
 
   /// Binds a buffer to the text of a pointer, and `extra` elements behind it (may be absent).
   void bind(const loop::Buffer &buffer, std::string pointer, loop::Expr extra = {});
@@ -39,6 +39,8 @@ private:
   bool nativeValue(const loop::Expr &e, int lanes) const;
   void stmt(const loop::Stmt &s);
   void forLoop(const loop::For &f);
+  void items(const loop::For &f);
+  void sharedMemory(const loop::Function &f);
   void store(const loop::Store &s);
   void scoped(const std::function<void()> &body);  // in braces, with names and temporaries of its own
   void share(const loop::Expr &e);
@@ -62,6 +64,8 @@ private:
   std::unordered_map<const loop::ExprNode *, std::string> shared;  // temporaries of the current statement
   std::set<const VarNode *> nativeVars;  // vector variables that stay vectors
   bool parallelIsTask = false;  // parallel loops run the tasks of this call
+  bool insideTask = false;
+  bool groups = false;          // parallel loops inside a task are the items of a group
   loop::ScratchPlan scratch;    // empty where the dialect keeps scratch buffers in private arrays
 };
 

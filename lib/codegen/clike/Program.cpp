@@ -125,15 +125,22 @@ private:
 
 } // namespace
 
-Result<std::string> printKernels(std::span<const FunctionRef> kernels, const CDialect &dialect) {
+Result<std::string> printKernels(std::span<const KernelText> kernels, const CDialect &dialect) {
   std::string out;
   for (std::string_view part : dialect.prelude) out += part;
-  for (const FunctionRef &f : kernels) {
-    PLANISH_TRY(printable(*f));
+  for (const KernelText &k : kernels) {
+    PLANISH_TRY(printable(*k.function));
     out += "\n";
-    Printer(dialect, out).kernel(*f);
+    for (const std::string &line : k.about) out += "// " + line + "\n";
+    Printer(dialect, out).kernel(*k.function, k.group);
   }
   return out;
+}
+
+Result<std::string> printKernels(std::span<const FunctionRef> kernels, const CDialect &dialect) {
+  std::vector<KernelText> texts;
+  for (const FunctionRef &f : kernels) texts.push_back({f});
+  return printKernels(texts, dialect);
 }
 
 Result<std::string> printProgram(const Program &program) {

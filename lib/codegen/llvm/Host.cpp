@@ -16,8 +16,6 @@ namespace {
 using namespace loop;
 using llvm::Value;
 
-constexpr std::string_view kLaunchSymbol = "planish_launch_v1";
-
 /// The fields of planish_frame, all of them pointers, in order.
 enum FrameField : unsigned {
   Inputs,
@@ -33,8 +31,9 @@ enum FrameField : unsigned {
 
 class HostEmitter {
 public:
-  HostEmitter(llvm::Module &m, const Program &p, const std::string &symbol, const Target &target)
-      : module(m), program(p), ctx(m.getContext()), pointer(llvm::PointerType::get(ctx, 0)),
+  HostEmitter(llvm::Module &m, const Program &p, const std::string &symbol, const Target &target,
+              const LaunchStyle &launchStyle)
+      : module(m), program(p), style(launchStyle), ctx(m.getContext()), pointer(llvm::PointerType::get(ctx, 0)),
         function(makeFunction(symbol)), entry(llvm::BasicBlock::Create(ctx, "entry", function)),
         emitter(entry, target), b(emitter.b), offsets(constantOffsets(p)) {}
 
@@ -55,6 +54,7 @@ public:
 private:
   llvm::Module &module;
   const Program &program;
+  const LaunchStyle &style;
   llvm::LLVMContext &ctx;
   llvm::Type *pointer;
   llvm::Function *function;
@@ -125,11 +125,11 @@ private:
     auto *none = b.getVoidTy();
     auto *i64 = b.getInt64Ty();
     auto kernel = module.getOrInsertFunction(
-        l.kernel->name, llvm::FunctionType::get(none, {pointer, pointer, pointer, i64, i64}, false));
+        l.kernel->name + style.suffix, llvm::FunctionType::get(none, {pointer, pointer, pointer, i64, i64}, false));
     // Linked into the same library, so its address needs no table.
     llvm::cast<llvm::Function>(kernel.getCallee())->setDSOLocal(true);
     auto run = module.getOrInsertFunction(
-        kLaunchSymbol,
+        style.function,
         llvm::FunctionType::get(none, {pointer, b.getInt32Ty(), pointer, pointer, pointer, i64}, false));
     llvm::cast<llvm::Function>(run.getCallee())->setDSOLocal(true);
     b.CreateCall(run, {fields[Instance], b.getInt32(launches++), kernel.getCallee(), buffers, scalars,
@@ -140,12 +140,12 @@ private:
 } // namespace
 
 Result<std::string> emitHost(const Program &program, const std::string &symbol, const Target &target,
-                             Form form) {
+                             Form form, const LaunchStyle &style) {
   PLANISH_ASSIGN(auto machine, targetMachine(target));
   llvm::LLVMContext ctx;
   llvm::Module module("host", ctx);
   module.setTargetTriple(machine->getTargetTriple().str());
-  HostEmitter(module, program, symbol, target).run();
+  HostEmitter(module, program, symbol, target, style).run();
   prepareModule(module, *machine, target);
   optimize(module, *machine);
   return generate(module, *machine, form);

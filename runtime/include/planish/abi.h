@@ -22,6 +22,8 @@ extern "C" {
 
 /* Symbol names that carry the version, so that models of several versions link into one program. */
 #define PLANISH_LAUNCH_SYMBOL "planish_launch_v1"
+#define PLANISH_OPENCL_LAUNCH_SYMBOL "planish_opencl_launch_v1"
+#define PLANISH_OPENCL_HOOKS_SYMBOL "planish_opencl_hooks_v1"
 #define PLANISH_API_SYMBOL "planish_api_v1"
 #define PLANISH_QUERY_SYMBOL "planish_query"
 
@@ -79,6 +81,12 @@ typedef int32_t (*planish_host_fn)(const planish_frame *frame);
 void planish_launch_v1(planish_instance *instance, uint32_t launch, planish_kernel_fn kernel,
                        void *const *buffers, const int64_t *scalars, int64_t tasks);
 
+/* The same for a model with a device program; `buffers` are addresses of the frame's memory. */
+struct planish_device_kernel;
+void planish_opencl_launch_v1(planish_instance *instance, uint32_t launch,
+                              const struct planish_device_kernel *kernel, void *const *buffers,
+                              const int64_t *scalars, int64_t tasks);
+
 /* A constant has lower == upper and symbol -1. */
 typedef struct planish_dim {
   int64_t lower; /* inclusive */
@@ -131,6 +139,38 @@ typedef struct planish_value_info {
   int32_t reserved;
 } planish_value_info;
 
+/* A memory parameter of a device kernel. */
+typedef struct planish_device_param {
+  uint64_t bytes; /* from the first to behind the last element, at the upper bounds */
+  uint32_t element; /* bytes of one */
+  uint32_t written; /* 0: only read */
+} planish_device_param;
+
+/* What planish_opencl_launch_v1 runs: a function of the device program, or one on the host, for work that
+ * devices are no good at (sorts, scans, data-dependent counts). */
+typedef struct planish_device_kernel {
+  const char *name; /* in the program's source */
+  planish_kernel_fn host; /* NULL: the kernel runs on the device */
+  const planish_device_param *params; /* [n_params] */
+  uint32_t n_params;
+  uint32_t n_scalars;
+  uint32_t group; /* work-items of a group */
+  uint32_t task_is_group; /* 1: a group runs one task together; 0: each work-item runs one */
+  uint32_t index; /* in planish_device_program.kernels */
+  uint32_t reserved;
+} planish_device_kernel;
+
+/* What a device runs of a model, in the device's language. */
+typedef struct planish_device_program {
+  const struct planish_device_hooks *hooks; /* the runtime's part for this kind of device */
+  void **shared; /* what the instances of the model share, made by the first one */
+  const char *source;
+  uint64_t source_bytes;
+  const planish_device_kernel *const *kernels; /* [n_kernels] */
+  uint32_t n_kernels;
+  uint32_t reserved;
+} planish_device_program;
+
 typedef struct planish_model {
   uint32_t abi; /* PLANISH_ABI */
   uint32_t architecture; /* planish_architecture */
@@ -156,6 +196,7 @@ typedef struct planish_model {
   uint32_t n_launches;
   uint32_t n_values;
   uint32_t n_failures;
+  const planish_device_program *device; /* NULL: everything runs on the host */
 } planish_model;
 
 /* The one symbol a shared library exports: its model, or NULL when it was not built for this PLANISH_ABI. */

@@ -37,7 +37,8 @@ typedef enum planish_status {
   PLANISH_CANNOT_LOAD = 6,      /* no such library, or not one of ours */
   PLANISH_WRONG_VERSION = 7,    /* library and header differ in PLANISH_ABI */
   PLANISH_BUSY = 8,             /* the instance is running in another thread */
-  PLANISH_RUN_FAILED = 9        /* the model itself refused its data, e.g. a size beyond its bound */
+  PLANISH_RUN_FAILED = 9,       /* the model itself refused its data, e.g. a size beyond its bound */
+  PLANISH_NO_DEVICE = 10        /* the device that the model was compiled for is not there */
 } planish_status;
 
 #define PLANISH_MAX_THREADS 256
@@ -116,6 +117,7 @@ struct planish_api {
 /* Only the first field is public. */
 typedef struct planish_instance_head {
   const planish_api *api;
+  void *device; /* of the hooks of planish_model.device */
 } planish_instance_head;
 
 /* From here on: what users call. The runtime's own sources stop above. */

@@ -85,9 +85,13 @@ public:
       buffers.push_back(PLANISH_CL(clCreateBuffer)(context, CL_MEM_READ_WRITE | CL_MEM_COPY_HOST_PTR, bytes,
                                                    copy.data(), &error));
       PLANISH_CL(clSetKernelArg)(kernel, arg++, sizeof(cl_mem), &buffers.back());
+      const int64_t first = 0;
+      PLANISH_CL(clSetKernelArg)(kernel, arg++, sizeof first, &first);
     }
     for (int64_t s : m.scalars) PLANISH_CL(clSetKernelArg)(kernel, arg++, sizeof s, &s);
-    size_t tasks = size_t(tasksOf(f, m.scalars)), group = 1;
+    size_t group = 1;
+    for (const For *items : groupLoops(f)) group = size_t(*constantOf(items->end));
+    size_t tasks = size_t(tasksOf(f, m.scalars)) * group;
     error =
         PLANISH_CL(clEnqueueNDRangeKernel)(queue, kernel, 1, nullptr, &tasks, &group, 0, nullptr, nullptr);
     for (size_t i = 0; i < buffers.size(); ++i) {
@@ -118,7 +122,12 @@ void compareOpenCl(const std::vector<Case> &cases, const std::vector<uint64_t> &
     f.name = "k" + std::to_string(seeds[i]);
     named.push_back(std::make_shared<const Function>(std::move(f)));
   }
-  auto text = printKernels(named, kOpenCl12);
+  std::vector<KernelText> texts;
+  for (const FunctionRef &f : named) {
+    texts.push_back({f});
+    for (const For *items : groupLoops(*f)) texts.back().group = *constantOf(items->end);
+  }
+  auto text = printKernels(texts, kOpenCl12);
   ASSERT_TRUE(text) << text.error().text;
   ASSERT_EQ(device.build(*text), "") << *text;
   for (size_t i = 0; i < cases.size(); ++i) {
@@ -179,6 +188,24 @@ TEST(OpenCl, VectorsStayVectors) {
   std::string text = *printKernels(std::vector{f}, kOpenCl12);
   EXPECT_NE(text.find("vstore8"), std::string::npos) << text;
   EXPECT_EQ(text.find("lane"), std::string::npos) << text;
+}
+
+TEST(OpenCl, ItemsOfAGroupShareMemory) {
+  compareText(R"(
+    func @reverse(%x: f32[6,16], %y: f32[6,16]) {
+      for parallel g in 0..6 {
+        alloc %row: f32[16] scratch {
+          alloc %kept: f32[16,2] register {
+            for parallel i in 0..16 {
+              %row[i] = %x[g, i]
+              %kept[i, 0] = %x[g, i] * 2.0
+            }
+            for parallel i in 0..16 { %kept[i, 1] = %row[15 - i] }
+            for parallel i in 0..16 { %y[g, i] = %kept[i, 0] + %kept[i, 1] }
+          }
+        }
+      }
+    })");
 }
 
 TEST(OpenCl, IntegerDotProducts) {

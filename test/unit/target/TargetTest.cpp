@@ -107,9 +107,19 @@ TEST(Target, UnknownTextsAreUsageErrors) {
 }
 
 TEST(Target, OpenClHasNoTriple) {
-  Target t = parsed("opencl");
-  EXPECT_EQ(t.device, DeviceKind::OpenCl);
-  EXPECT_TRUE(t.triple.empty());
+  for (auto text : {"opencl", "opencl:cpu", "opencl:gpu"}) {
+    Target t = parsed(text);
+    EXPECT_EQ(t.device, DeviceKind::OpenCl) << text;
+    EXPECT_TRUE(t.triple.empty()) << text;
+  }
+}
+
+TEST(Target, OpenClClassesDifferInTheirGroups) {
+  Target cpu = parsed("opencl:cpu"), gpu = parsed("opencl:gpu");
+  EXPECT_EQ(cpu.groupItems, 1);
+  EXPECT_GT(gpu.groupItems, 1);
+  EXPECT_GT(gpu.localBytes, 0);
+  EXPECT_GT(cpu.lanes(DType::f32), gpu.lanes(DType::f32));
 }
 
 TEST(Target, EveryListedTargetParses) {

@@ -1,0 +1,266 @@
+// contraction.gpu: sums of products by groups of work-items. A group makes a block of rows x columns. In steps
+// along the reduction, all its axes as one, the items bring a slice of either operand to the group's scratch
+// memory; then each multiplies the tile it holds in registers. A parallel loop inside the one over groups is
+// the items of a group: they all finish it before the next statement begins. Padding and what lies beyond the
+// last row or column enter the slices as zeros. Constant operands are packed so that neighbouring items read
+// neighbouring elements. (Implicit matrix products: Chetlur et al., "cuDNN", arXiv:1410.0759.)
+#include "Internal.h"
+
+#include "planish/support/Check.h"
+
+#include <algorithm>
+
+namespace planish::schedule {
+namespace {
+
+using namespace loop;
+
+constexpr int64_t kVector = 4;   // columns that one load brings
+constexpr int64_t kAcross = 8;   // items of a group along the columns
+constexpr int64_t kLeast = 8;    // rows and columns below which a block would be mostly empty
+
+/// The axes of sum(left * right) by what they index.
+struct Roles {
+  bool swapped = false;             // left is the computation's rhs
+  std::vector<Axis> rows, columns;  // of left only, of right only
+  std::vector<Axis> shared;         // of both or none: batch, groups of channels
+  std::vector<Axis> depth;          // the reduction; neighbours in left's memory last
+};
+
+double elementsOf(const Kernel &k, const std::vector<Axis> &axes) {
+  double n = 1;
+  for (const Axis &a : axes) n *= double(k.upperExtent(a));
+  return n;
+}
+
+std::optional<Roles> rolesOf(const Kernel &k) {
+  const Compute &c = k.compute();
+  if (!k.reduces() || !c.rhs || c.combine != Combine::Sum) return {};
+  Roles r;
+  for (const Axis &a : k.spaceAxes()) {
+    bool left = dependsOn(c.lhs, a), right = dependsOn(c.rhs, a);
+    (left == right ? r.shared : left ? r.rows : r.columns).push_back(a);
+    r.swapped |= left && !right && outStride(k, a) == 1;
+  }
+  if (r.swapped) std::swap(r.rows, r.columns);
+  if (elementsOf(k, r.rows) < kLeast || elementsOf(k, r.columns) < kLeast) return {};
+  for (std::vector<Axis> *axes : {&r.rows, &r.columns}) sortByOutput(k, *axes);
+  r.depth = k.reduceAxes();
+  std::vector<Expr> loads = loadsIn(r.swapped ? c.rhs : c.lhs);
+  auto adjacent = [&](const Axis &a) { return !loads.empty() && strideOf(loads[0], a) == 1; };
+  std::ranges::stable_partition(r.depth, [&](const Axis &a) { return !adjacent(a); });
+  if (r.depth.empty()) return {};
+  return r;
+}
+
+bool matches(const Kernel &k, const Target &t) {
+  return t.groupItems > kAcross && t.localBytes > 0 && rolesOf(k).has_value();
+}
+
+/// Axes as the digits of one number.
+class Digits {
+public:
+  Digits(const Kernel &k, std::vector<Axis> list) : axes(std::move(list)) {
+    for (const Axis &a : axes) {
+      extents.push_back(k.extent(a));
+      count = count * extents.back();
+    }
+  }
+  void add(const Expr &number, Substitution &to) const {
+    Expr rest = number;
+    for (size_t i = axes.size(); i-- > 0;) {
+      to[axes[i]] = i == 0 ? rest : floorMod(rest, extents[i]);
+      rest = floorDiv(rest, extents[i]);
+    }
+  }
+  Expr count = imm(1);
+
+private:
+  std::vector<Axis> axes;
+  std::vector<Expr> extents;
+};
+
+class Builder {
+public:
+  Builder(const Kernel &kernel, const Config &c, const Target &t)
+      : k(kernel), r(*rolesOf(k)), def(k.compute()), shared(k, r.shared), rows(k, r.rows), columns(k, r.columns),
+        depth(k, r.depth), items(t.groupItems), tileRows(knob(c, "rows")), tileColumns(knob(c, "columns")),
+        slice(knob(c, "depth")), blockRows(items / kAcross * tileRows), blockColumns(kAcross * tileColumns) {}
+
+  Kernel::Lowered run() {
+    Expr left = r.swapped ? def.rhs : def.lhs, right = r.swapped ? def.lhs : def.rhs;
+    Kernel::Lowered made;
+    right = packed(right, made);
+    a = buffer("a", left->type.dtype, std::vector<int64_t>{slice, blockRows}, {}, Scope::Scratch);
+    b = buffer("b", right->type.dtype, std::vector<int64_t>{slice, blockColumns}, {}, Scope::Scratch);
+    acc = buffer("acc", def.accumulator, std::vector<int64_t>{items, tileRows, tileColumns}, {}, Scope::Register);
+
+    Expr rowBlocks = ceilDiv(rows.count, blockRows), columnBlocks = ceilDiv(columns.count, blockColumns);
+    Expr groups = shared.count * rowBlocks * columnBlocks;
+    auto counter = [](const char *name, const Expr &n) { return var(name, {}, 0, std::max<int64_t>(rangeOf(n).hi - 1, 0)); };
+    Var group = counter("group", groups), row = counter("row", rows.count), column = counter("column", columns.count);
+    row0 = use(row), column0 = use(column);
+    sharedIndex = floorDiv(use(group), rowBlocks * columnBlocks);
+    Var step = counter("step", ceilDiv(depth.count, slice));
+    Stmt steps = loop::loop(step, imm(0), ceilDiv(depth.count, slice), LoopKind::Serial,
+                            block({fill(a, left, use(step), true), fill(b, right, use(step), false), multiply()}));
+    Stmt body = makeStmt(Alloc{acc, block({start(), steps, finish()})});
+    body = makeStmt(Alloc{a, makeStmt(Alloc{b, body})});
+    body = makeStmt(Let{column, floorMod(use(group), columnBlocks) * blockColumns, body});
+    body = makeStmt(Let{row, floorMod(floorDiv(use(group), columnBlocks), rowBlocks) * blockRows, body});
+    made.function = {def.name, params, def.scalars, loop::loop(group, imm(0), groups, LoopKind::Parallel, body)};
+    return made;
+  }
+
+private:
+  const Kernel &k;
+  Roles r;
+  const Compute &def;
+  Digits shared, rows, columns, depth;
+  int64_t items, tileRows, tileColumns, slice, blockRows, blockColumns;
+  std::vector<Buffer> params = def.params;
+  Buffer a, b, acc;
+  Expr row0, column0, sharedIndex;
+
+  /// What every item does.
+  Stmt each(const std::function<Stmt(const Expr &item)> &body) const {
+    Var item = var("item", {}, 0, items - 1);
+    return loop::loop(item, imm(0), imm(items), LoopKind::Parallel, body(use(item)));
+  }
+  static Stmt nest(const char *name, int64_t n, LoopKind kind, const std::function<Stmt(const Expr &)> &body) {
+    Var v = var(name, {}, 0, n - 1);
+    return loop::loop(v, imm(0), imm(n), kind, body(use(v)));
+  }
+
+  /// A constant read by columns and depth alone gets them as its two dimensions.
+  Expr packed(const Expr &right, Kernel::Lowered &made) {
+    const Expr access = withoutCast(right);
+    bool whole = as<Load>(access) && (equal(access, right) || as<Cast>(right)) && k.canPack(access);
+    for (const Axis &s : r.shared) whole = whole && !dependsOn(access, s);
+    if (!whole) return right;
+    const Buffer &from = as<Load>(access)->buffer;
+    int64_t terms = *constantOf(depth.count), wide = *constantOf(columns.count);
+    Buffer to = buffer(from->name + "p", from->dtype, std::vector<int64_t>{terms, wide}, {}, Scope::Packed);
+    Var i = var("i", {}, 0, terms - 1), j = var("j", {}, 0, wide - 1);
+    Substitution at;
+    depth.add(use(i), at), columns.add(use(j), at);
+    Stmt copy = store(to, {use(i), use(j)}, substitute(access, at));
+    copy = loop::loop(i, imm(0), imm(terms), LoopKind::Serial, loop::loop(j, imm(0), imm(wide), LoopKind::Serial, copy));
+    size_t param = size_t(std::ranges::find(params, from) - params.begin());
+    made.packings.push_back({int(param), {def.name + "_pack_" + from->name, {from, to}, {}, copy}});
+    params[param] = to;
+    packedRight = to;
+    Expr read = load(to, {use(packedDepth), use(packedColumn)});
+    return equal(access, right) ? read : cast(right->type.dtype, read);
+  }
+  Buffer packedRight;
+  Var packedDepth = var("pd"), packedColumn = var("pc");
+
+  /// The items bring a slice of an operand: neighbours along the depth of the rows, along the columns else.
+  Stmt fill(const Buffer &to, const Expr &operand, const Expr &step, bool isLeft) const {
+    int64_t across = isLeft ? blockRows : blockColumns, total = across * slice;
+    PLANISH_CHECK(total % items == 0, "every item brings as many elements");
+    return each([&](const Expr &item) {
+      return nest("e", total / items, LoopKind::Serial, [&](const Expr &e) {
+        Expr flat = e * items + item;
+        Expr d = isLeft ? floorMod(flat, imm(slice)) : floorDiv(flat, imm(across));
+        Expr i = isLeft ? floorDiv(flat, imm(slice)) : floorMod(flat, imm(across));
+        Expr term = step * slice + d, place = (isLeft ? row0 : column0) + i;
+        Substitution at{{packedDepth, term}, {packedColumn, place}};
+        shared.add(sharedIndex, at), depth.add(term, at);
+        (isLeft ? rows : columns).add(place, at);
+        Stmt bring = store(to, {d, i}, substitute(operand, at));
+        // A guard that speaks of columns stands at the other operand: one zero is enough.
+        for (const Expr &guard : def.where)
+          if (ofSide(guard, isLeft)) bring = ifThen(lessEqual(imm(0), substitute(guard, at)), bring);
+        bring = ifThen(lessThan(term, depth.count), bring);
+        bring = ifThen(lessThan(place, (isLeft ? rows : columns).count), bring);
+        return block({store(to, {d, i}, constant(0, operand->type)), bring});
+      });
+    });
+  }
+  bool ofSide(const Expr &guard, bool isLeft) const {
+    bool speaksOfColumns = std::ranges::any_of(r.columns, [&](const Axis &x) { return dependsOn(guard, x); });
+    return speaksOfColumns != isLeft;
+  }
+
+  Stmt start() const {
+    return each([&](const Expr &item) {
+      return tile([&](const Expr &i, const Expr &v, const Expr &j) {
+        return store(acc, {item, i, v * kVector + j}, constant(0, {def.accumulator, 1}));
+      });
+    });
+  }
+  Stmt tile(const std::function<Stmt(const Expr &, const Expr &, const Expr &)> &body) const {
+    return nest("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
+      return nest("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
+        return nest("j", kVector, LoopKind::Vectorized, [&](const Expr &j) { return body(i, v, j); });
+      });
+    });
+  }
+  Stmt multiply() const {
+    return each([&](const Expr &item) {
+      Expr down = floorDiv(item, imm(kAcross)) * tileRows, across = floorMod(item, imm(kAcross)) * tileColumns;
+      return nest("d", slice, LoopKind::Serial, [&](const Expr &d) {
+        return tile([&](const Expr &i, const Expr &v, const Expr &j) {
+          Expr left = load(a, {d, down + i}), right = load(b, {d, across + v * kVector + j});
+          std::vector<Expr> at{item, i, v * kVector + j};
+          Expr sum = r.swapped ? combined(def, load(acc, at), right, left) : combined(def, load(acc, at), left, right);
+          return store(acc, at, sum);
+        });
+      });
+    });
+  }
+
+  /// The results that exist, with the epilogue.
+  Stmt finish() const {
+    auto wide = constantOf(columns.count);
+    bool vectors = r.columns.size() == 1 && wide && *wide % kVector == 0;
+    return each([&](const Expr &item) {
+      Expr down = floorDiv(item, imm(kAcross)) * tileRows, across = floorMod(item, imm(kAcross)) * tileColumns;
+      return nest("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
+        Expr row = row0 + down + i;
+        Stmt some = nest("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
+          Expr first = column0 + across + v * kVector;
+          auto one = [&](const Expr &j) { return result(row, first + j, load(acc, {item, i, v * kVector + j})); };
+          if (vectors) return ifThen(lessThan(first, columns.count), nest("j", kVector, LoopKind::Vectorized, one));
+          return nest("j", kVector, LoopKind::Serial,
+                      [&](const Expr &j) { return ifThen(lessThan(first + j, columns.count), one(j)); });
+        });
+        return ifThen(lessThan(row, rows.count), some);
+      });
+    });
+  }
+  Stmt result(const Expr &row, const Expr &column, Expr sum) const {
+    Substitution at;
+    shared.add(sharedIndex, at), rows.add(row, at), columns.add(column, at);
+    if (def.init) sum = substitute(def.init, at) + sum;
+    std::vector<Expr> indices;
+    for (const Expr &i : def.outIndices) indices.push_back(substitute(i, at));
+    at[def.sum] = sum;
+    return store(def.out, indices, substitute(def.value, at));
+  }
+};
+
+/// Eight columns an item where there are enough of them.
+Config defaults(const Kernel &k, const Target &) {
+  Roles r = *rolesOf(k);
+  return {{"rows", 4}, {"columns", elementsOf(k, r.columns) >= 64 ? 8 : 4}, {"depth", 16}};
+}
+
+std::vector<Knob> space(const Kernel &, const Target &) {
+  return {{"rows", {2, 4, 8}}, {"columns", {4, 8}}, {"depth", {8, 16, 32}}};
+}
+
+Kernel::Lowered build(const Kernel &k, const Config &c, const Target &t) { return Builder(k, c, t).run(); }
+
+} // namespace
+
+const Template kGroupContraction = {.name = "contraction.gpu",
+                                    .matches = matches,
+                                    .space = space,
+                                    .defaults = defaults,
+                                    .apply = nullptr,
+                                    .build = build};
+
+} // namespace planish::schedule
