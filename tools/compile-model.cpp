@@ -169,7 +169,8 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.add_option("--target", o.target,
                  "device to compile for, of --list-targets (default: cpu, this machine)")
       ->option_text("T");
-  app.add_option("--host", o.host, "cpu beside a device target (default: cpu, this machine)")->option_text("T");
+  app.add_option("--host", o.host, "cpu beside a device target (default: cpu, this machine)")
+      ->option_text("T");
   app.add_option("--name", o.name, "name of the library and its symbols (default: the file's)")
       ->option_text("NAME");
   app.add_option("--shape", flags.shapes, "sizes of an input; repeatable")

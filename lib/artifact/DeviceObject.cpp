@@ -15,8 +15,9 @@ std::string described(ConstantWriter &w, const codegen::DeviceKernel &k, size_t 
   const loop::Function &f = *k.function;
   std::vector<std::string> params;
   for (const codegen::DeviceParam &p : k.params)
-    params.push_back(ConstantWriter::structure({ConstantWriter::i64(uint64_t(p.bytes)),
-                                                ConstantWriter::i32(p.element), ConstantWriter::i32(p.written)}));
+    params.push_back(
+        ConstantWriter::structure({ConstantWriter::i64(uint64_t(p.bytes)), ConstantWriter::i32(p.element),
+                                   ConstantWriter::i32(p.written)}));
   if (k.onHost) w.module += "declare hidden void @" + f.name + "(ptr, ptr, ptr, i64, i64)\n";
   return ConstantWriter::structure(
       {w.text(f.name), k.onHost ? ConstantWriter::pointer(f.name) : "ptr null",
@@ -44,9 +45,9 @@ Result<std::string> deviceObject(const loop::Program &program, const codegen::De
               " = internal global ptr null\n";
   std::string table = w.table(own + "_kernels", kernels);
   std::string value = ConstantWriter::structure(
-      {ConstantWriter::pointer(PLANISH_OPENCL_HOOKS_SYMBOL), ConstantWriter::pointer(shared), w.text(device.source),
-       ConstantWriter::i64(device.source.size()), table, ConstantWriter::i32(int64_t(kernels.size())),
-       ConstantWriter::i32(0)});
+      {ConstantWriter::pointer(PLANISH_OPENCL_HOOKS_SYMBOL), ConstantWriter::pointer(shared),
+       w.text(device.source), ConstantWriter::i64(device.source.size()), table,
+       ConstantWriter::i32(int64_t(kernels.size())), ConstantWriter::i32(0)});
   w.module += "@" + own + " = hidden constant " + value + ", align 8\n";
   return codegen::compileText(w.module, host);
 }

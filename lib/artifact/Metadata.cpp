@@ -15,7 +15,9 @@ namespace planish::artifact {
 
 using loop::Program;
 
-Symbols symbolsOf(const Program &p) { return {p.name + "_model", p.name + "_host", p.name + "_weights", p.name + "_device"}; }
+Symbols symbolsOf(const Program &p) {
+  return {p.name + "_model", p.name + "_host", p.name + "_weights", p.name + "_device"};
+}
 
 namespace {
 
@@ -60,17 +62,17 @@ public:
     for (const loop::LaunchInfo &l : p.launches)
       launches.push_back(
           ConstantWriter::structure({w.text(l.kernel),
-                             w.text(l.config.empty() ? std::string(l.templateName)
-                                                     : std::string(l.templateName) + " " + l.config),
-                             w.text(joined(l.nodes, [](const std::string &n) { return n; })),
-                             ConstantWriter::f64(l.flops), ConstantWriter::f64(l.bytes)}));
+                                     w.text(l.config.empty() ? std::string(l.templateName)
+                                                             : std::string(l.templateName) + " " + l.config),
+                                     w.text(joined(l.nodes, [](const std::string &n) { return n; })),
+                                     ConstantWriter::f64(l.flops), ConstantWriter::f64(l.bytes)}));
     std::vector<int64_t> offsets = loop::constantOffsets(p);
     for (const loop::Materialised &v : p.values) values.push_back(value(v, offsets));
     std::vector<std::string> symbols, failures;
     for (const std::string &f : p.failures) failures.push_back(w.text(f));
     for (const Var &v : symbolList)
-      symbols.push_back(ConstantWriter::structure(
-          {w.text(v->name), ConstantWriter::i64(uint64_t(v->lower)), ConstantWriter::i64(uint64_t(v->upper))}));
+      symbols.push_back(ConstantWriter::structure({w.text(v->name), ConstantWriter::i64(uint64_t(v->lower)),
+                                                   ConstantWriter::i64(uint64_t(v->upper))}));
 
     uint64_t weights = offsets.empty() ? 0 : uint64_t(offsets.back()) + p.constants.back().bytes->size();
     w.module += "@" PLANISH_API_SYMBOL " = external hidden constant i8\n@" + s.host +
@@ -81,30 +83,30 @@ public:
       w.module += "@" + s.device + " = external hidden constant i8\n";
     }
     std::string model = ConstantWriter::structure({ConstantWriter::i32(PLANISH_ABI),
-                                           ConstantWriter::i32(architectureOf(target)),
-                                           ConstantWriter::i64(target.requiredIsa),
-                                           w.text(p.name),
-                                           w.text(targetName),
-                                           w.text(buildId),
-                                           ConstantWriter::pointer(PLANISH_API_SYMBOL),
-                                           ConstantWriter::pointer(s.host),
-                                           weights ? ConstantWriter::pointer(s.weights) : "ptr null",
-                                           ConstantWriter::i64(weights),
-                                           ConstantWriter::i64(uint64_t(p.arenaBytes)),
-                                           ConstantWriter::i64(uint64_t(p.scratchBytes)),
-                                           w.table("inputs", inputs),
-                                           w.table("outputs", outputs),
-                                           w.table("symbols", symbols),
-                                           w.table("launches", launches),
-                                           w.table("values", values),
-                                           w.table("failures", failures),
-                                           ConstantWriter::i32(int64_t(p.inputs.size())),
-                                           ConstantWriter::i32(int64_t(p.outputs.size())),
-                                           ConstantWriter::i32(int64_t(symbolList.size())),
-                                           ConstantWriter::i32(int64_t(p.launches.size())),
-                                           ConstantWriter::i32(int64_t(values.size())),
-                                           ConstantWriter::i32(int64_t(failures.size())),
-                                           device});
+                                                   ConstantWriter::i32(architectureOf(target)),
+                                                   ConstantWriter::i64(target.requiredIsa),
+                                                   w.text(p.name),
+                                                   w.text(targetName),
+                                                   w.text(buildId),
+                                                   ConstantWriter::pointer(PLANISH_API_SYMBOL),
+                                                   ConstantWriter::pointer(s.host),
+                                                   weights ? ConstantWriter::pointer(s.weights) : "ptr null",
+                                                   ConstantWriter::i64(weights),
+                                                   ConstantWriter::i64(uint64_t(p.arenaBytes)),
+                                                   ConstantWriter::i64(uint64_t(p.scratchBytes)),
+                                                   w.table("inputs", inputs),
+                                                   w.table("outputs", outputs),
+                                                   w.table("symbols", symbols),
+                                                   w.table("launches", launches),
+                                                   w.table("values", values),
+                                                   w.table("failures", failures),
+                                                   ConstantWriter::i32(int64_t(p.inputs.size())),
+                                                   ConstantWriter::i32(int64_t(p.outputs.size())),
+                                                   ConstantWriter::i32(int64_t(symbolList.size())),
+                                                   ConstantWriter::i32(int64_t(p.launches.size())),
+                                                   ConstantWriter::i32(int64_t(values.size())),
+                                                   ConstantWriter::i32(int64_t(failures.size())),
+                                                   device});
     return w.module + "@" + s.model + " = constant " + model + ", align 8\n";
   }
 
@@ -119,7 +121,8 @@ private:
     std::vector<std::string> dims;
     for (size_t d = 0; d < PLANISH_MAX_RANK; ++d) {
       if (d >= shape.size()) {
-        dims.push_back(ConstantWriter::structure({ConstantWriter::i64(0), ConstantWriter::i64(0), ConstantWriter::i32(-1), ConstantWriter::i32(0)}));
+        dims.push_back(ConstantWriter::structure({ConstantWriter::i64(0), ConstantWriter::i64(0),
+                                                  ConstantWriter::i32(-1), ConstantWriter::i32(0)}));
         continue;
       }
       int64_t symbol = -1;
@@ -128,9 +131,9 @@ private:
         symbol = it - symbolList.begin();
         if (it == symbolList.end()) symbolList.push_back(shape[d].symbol());
       }
-      dims.push_back(
-          ConstantWriter::structure({ConstantWriter::i64(uint64_t(shape[d].lower())), ConstantWriter::i64(uint64_t(shape[d].upper())),
-                             ConstantWriter::i32(symbol), ConstantWriter::i32(0)}));
+      dims.push_back(ConstantWriter::structure({ConstantWriter::i64(uint64_t(shape[d].lower())),
+                                                ConstantWriter::i64(uint64_t(shape[d].upper())),
+                                                ConstantWriter::i32(symbol), ConstantWriter::i32(0)}));
     }
     return ConstantWriter::array(dims);
   }
@@ -138,15 +141,16 @@ private:
     uint64_t bytes = uint64_t(byteSize(port.type.dtype));
     for (const Dim &d : port.type.shape) bytes *= uint64_t(d.upper());
     return ConstantWriter::structure({w.text(port.name), ConstantWriter::i32(dtypeOf(port.type.dtype)),
-                              ConstantWriter::i32(port.type.rank()), dimensions(port.type.shape),
-                              ConstantWriter::i64(bytes)});
+                                      ConstantWriter::i32(port.type.rank()), dimensions(port.type.shape),
+                                      ConstantWriter::i64(bytes)});
   }
   std::string value(const loop::Materialised &v, const std::vector<int64_t> &constants) {
     const loop::Slot &slot = p.slots[size_t(v.param)];
     const loop::BufferNode &b = *p.host.params[size_t(v.param)];
     std::vector<std::string> strides;
     for (size_t d = 0; d < PLANISH_MAX_RANK; ++d)
-      strides.push_back(ConstantWriter::i64(d < b.strides.size() ? uint64_t(*loop::constantOf(b.strides[d])) : 0));
+      strides.push_back(
+          ConstantWriter::i64(d < b.strides.size() ? uint64_t(*loop::constantOf(b.strides[d])) : 0));
     planish_region region = PLANISH_REGION_ARENA;
     int64_t index = 0, offset = *loop::constantOf(slot.offset) * byteSize(b.dtype);
     switch (slot.region) {
@@ -160,10 +164,11 @@ private:
     case loop::Region::OutputDims:
     case loop::Region::Failure: PLANISH_CHECK(false, "a table of the host function is no value");
     }
-    return ConstantWriter::structure({w.text(v.name), ConstantWriter::i32(dtypeOf(v.type.dtype)), ConstantWriter::i32(v.type.rank()),
-                              dimensions(v.type.shape), ConstantWriter::array(strides), ConstantWriter::i32(region),
-                              ConstantWriter::i32(index), ConstantWriter::i64(uint64_t(offset)), ConstantWriter::i32(v.launch),
-                              ConstantWriter::i32(0)});
+    return ConstantWriter::structure({w.text(v.name), ConstantWriter::i32(dtypeOf(v.type.dtype)),
+                                      ConstantWriter::i32(v.type.rank()), dimensions(v.type.shape),
+                                      ConstantWriter::array(strides), ConstantWriter::i32(region),
+                                      ConstantWriter::i32(index), ConstantWriter::i64(uint64_t(offset)),
+                                      ConstantWriter::i32(v.launch), ConstantWriter::i32(0)});
   }
 };
 

@@ -214,7 +214,8 @@ private:
     if (constantTrips && !constantOf(f.end - f.begin))
       return error("the vectorized or unrolled loop over '" + f.var->name + "' has no constant trip count");
     if (f.kind == LoopKind::Parallel && parallel == 1 && (constantOf(f.begin) != 0 || !constantOf(f.end)))
-      return error("the items of a group, the loop over '" + f.var->name + "', are no constant number from 0");
+      return error("the items of a group, the loop over '" + f.var->name +
+                   "', are no constant number from 0");
     if (f.kind == LoopKind::Parallel && parallel == 2)
       return error("the parallel loop over '" + f.var->name + "' is inside a group's parallel loop");
     parallel += f.kind == LoopKind::Parallel;

@@ -52,9 +52,10 @@ private:
   const FunctionRef &kernelFor(DType t) {
     FunctionRef &r = kernels[t];
     if (!r)
-      r = std::make_shared<const Function>(
-          Function{p.name + "_read_" + std::string(nameOf(t)),
-                   {buffer("element", t, std::vector<int64_t>{1})}, {}, block({})});
+      r = std::make_shared<const Function>(Function{p.name + "_read_" + std::string(nameOf(t)),
+                                                    {buffer("element", t, std::vector<int64_t>{1})},
+                                                    {},
+                                                    block({})});
     return r;
   }
   Stmt withReads(const Stmt &s) {

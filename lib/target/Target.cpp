@@ -99,7 +99,8 @@ struct OpenClPreset {
 };
 constexpr std::array<OpenClPreset, 2> kOpenCl{{
     {"opencl:cpu", 64, 32, 8, 1, 0, "OpenCL 1.2: CPUs and DSPs, wide vectors in registers"},
-    {"opencl:gpu", 16, 64, 512, 64, 32 << 10, "OpenCL 1.2: graphics processors, work-groups and local memory"},
+    {"opencl:gpu", 16, 64, 512, 64, 32 << 10,
+     "OpenCL 1.2: graphics processors, work-groups and local memory"},
 }};
 
 std::string knownTargets() {

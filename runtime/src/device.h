@@ -1,5 +1,5 @@
-/* How the instances of a model with a device program reach its device. One table per kind of device; a library
- * for the CPU has none and links none of their code. */
+/* How the instances of a model with a device program reach its device. One table per kind of device; a
+ * library for the CPU has none and links none of their code. */
 #ifndef PLANISH_RUNTIME_DEVICE_H
 #define PLANISH_RUNTIME_DEVICE_H
 

@@ -1,6 +1,7 @@
-/* Instances on an OpenCL device. Device memory is one buffer: the arena, then inputs, then outputs. The frame's
- * memory on the host mirrors it; a launch is given addresses of the frame and finds the same place on the
- * device. Kernels of the host work on the mirror, with what they read and write copied before and after. */
+/* Instances on an OpenCL device. Device memory is one buffer: the arena, then inputs, then outputs. The
+ * frame's memory on the host mirrors it; a launch is given addresses of the frame and finds the same place on
+ * the device. Kernels of the host work on the mirror, with what they read and write copied before and after.
+ */
 #include "opencl.h"
 
 #include <stdatomic.h>
@@ -53,7 +54,8 @@ static void unlock(void) {
   planish_os_wake_v1(&opening);
 }
 
-static planish_status refused(const planish_opencl_shared *shared, const char *what, int32_t problem, char *error) {
+static planish_status refused(const planish_opencl_shared *shared, const char *what, int32_t problem,
+                              char *error) {
   planish_text_v1(error, "OpenCL device '%s' gives no %s (error %d)", shared->name, what, (int64_t)problem);
   return PLANISH_NO_DEVICE;
 }
@@ -147,7 +149,8 @@ static planish_status fill_instance(opencl_instance *self, char *error) {
   int32_t problem = 0;
   self->queue = shared->cl.CreateCommandQueue(shared->context, shared->device, 0, &problem);
   if (!self->queue || problem) return refused(shared, "command queue", problem, error);
-  self->memory = shared->cl.CreateBuffer(shared->context, CL_MEM_READ_WRITE_, (size_t)plan(self), NULL, &problem);
+  self->memory =
+      shared->cl.CreateBuffer(shared->context, CL_MEM_READ_WRITE_, (size_t)plan(self), NULL, &problem);
   if (!self->memory || problem) return refused(shared, "memory", problem, error);
   for (uint32_t i = 0; i < program->n_kernels; ++i) {
     if (program->kernels[i]->host) continue;
@@ -171,7 +174,8 @@ static planish_status create(void *state, const planish_device_owner *owner, cha
   self->scratch = owner->scratch;
   self->input_at = (uint64_t *)(void *)rest;
   self->output_at = self->input_at + model->n_inputs;
-  self->kernels = (cl_handle *)(void *)(rest + aligned((model->n_inputs + model->n_outputs) * sizeof(uint64_t)));
+  self->kernels =
+      (cl_handle *)(void *)(rest + aligned((model->n_inputs + model->n_outputs) * sizeof(uint64_t)));
   status = acquire(model, &self->shared, error);
   if (status) return status;
   status = fill_instance(self, error);
@@ -235,8 +239,10 @@ static void move(opencl_instance *self, const planish_device_kernel *kernel, voi
     const size_t bytes = (size_t)least(kernel->params[i].bytes, at.bytes);
     if (at.is_input || at.is_weight || !bytes || (up && !kernel->params[i].written)) continue;
     note(self,
-         up ? cl->EnqueueWriteBuffer(self->queue, at.memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL, NULL)
-            : cl->EnqueueReadBuffer(self->queue, at.memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL, NULL),
+         up ? cl->EnqueueWriteBuffer(self->queue, at.memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL,
+                                     NULL)
+            : cl->EnqueueReadBuffer(self->queue, at.memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL,
+                                    NULL),
          kernel->name);
   }
 }
@@ -258,7 +264,8 @@ static void enqueue(opencl_instance *self, const planish_device_kernel *kernel, 
   }
   for (uint32_t i = 0; i < kernel->n_scalars; ++i)
     problem |= cl->SetKernelArg(handle, argument++, sizeof(scalars[i]), &scalars[i]);
-  if (!problem) problem = cl->EnqueueNDRangeKernel(self->queue, handle, 1, NULL, &items, &group, 0, NULL, NULL);
+  if (!problem)
+    problem = cl->EnqueueNDRangeKernel(self->queue, handle, 1, NULL, &items, &group, 0, NULL, NULL);
   note(self, problem, kernel->name);
 }
 
@@ -280,7 +287,8 @@ PLANISH_ONE void planish_opencl_launch_v1(planish_instance *instance, uint32_t l
   if (!self->profile) return;
   note(self, self->shared->cl.Finish(self->queue), kernel->name);
   end = planish_os_now_v1();
-  if (!kernel->host && tasks > 0 && !self->problem) move(self, kernel, buffers, 0); /* the callback may look */
+  if (!kernel->host && tasks > 0 && !self->problem)
+    move(self, kernel, buffers, 0); /* the callback may look */
   self->profile(self->profile_user, self->owner, launch, begin, end);
 }
 
@@ -317,7 +325,8 @@ static planish_status end_run(void *state, char *error) {
   const planish_model *model = self->model;
   note(self, self->shared->cl.Finish(self->queue), "the end of the run");
   for (uint32_t i = 0; i < model->n_outputs && !self->problem; ++i) {
-    const size_t bytes = (size_t)bytes_of(&model->outputs[i], self->frame->output_dims + i * PLANISH_MAX_RANK);
+    const size_t bytes =
+        (size_t)bytes_of(&model->outputs[i], self->frame->output_dims + i * PLANISH_MAX_RANK);
     if (!bytes) continue;
     note(self,
          self->shared->cl.EnqueueReadBuffer(self->queue, self->memory, 1, (size_t)self->output_at[i], bytes,

@@ -55,7 +55,9 @@ static uint64_t key_of(const planish_opencl_shared *of, const planish_device_pro
 static int place_of(uint64_t key, char *path) {
   static const struct {
     const char *variable, *below, *parent;
-  } folders[] = {{"PLANISH_CACHE_DIR", "", ""}, {"XDG_CACHE_HOME", "/planish", ""}, {"HOME", "/.cache/planish", "/.cache"}};
+  } folders[] = {{"PLANISH_CACHE_DIR", "", ""},
+                 {"XDG_CACHE_HOME", "/planish", ""},
+                 {"HOME", "/.cache/planish", "/.cache"}};
   char hex[17] = "";
   for (size_t i = 0; i < 16; ++i) hex[i] = "0123456789abcdef"[key >> (60 - 4 * i) & 15];
   for (size_t i = 0; i < sizeof(folders) / sizeof(folders[0]); ++i) {
@@ -115,7 +117,8 @@ static int from_cache(planish_opencl_shared *of, uint64_t key, const char *optio
     const size_t size = (size_t)head.bytes;
     const unsigned char *binary = bytes;
     int32_t problem = 0, state = 0;
-    of->program = of->cl.CreateProgramWithBinary(of->context, 1, &of->device, &size, &binary, &state, &problem);
+    of->program =
+        of->cl.CreateProgramWithBinary(of->context, 1, &of->device, &size, &binary, &state, &problem);
     good = of->program && !problem && !state && build(of, options);
     if (!good) drop(of);
   }
@@ -131,14 +134,15 @@ static void to_cache(const planish_opencl_shared *of, uint64_t key) {
   unsigned char *bytes;
   header head;
   int file, good = 0;
-  if (of->cl.GetProgramInfo(of->program, CL_PROGRAM_BINARY_SIZES_, sizeof(size), &size, NULL) != CL_OK || !size ||
-      size >= BINARY_MOST || !place_of(key, path))
+  if (of->cl.GetProgramInfo(of->program, CL_PROGRAM_BINARY_SIZES_, sizeof(size), &size, NULL) != CL_OK ||
+      !size || size >= BINARY_MOST || !place_of(key, path))
     return;
   bytes = planish_os_allocate_v1(size);
   if (!bytes) return;
   planish_text_v1(unfinished, "%s.%d", path, (int64_t)planish_os_process_v1());
   file = open(unfinished, NEW_FILE, MODE_FILE);
-  if (file >= 0 && of->cl.GetProgramInfo(of->program, CL_PROGRAM_BINARIES_, sizeof(bytes), &bytes, NULL) == CL_OK) {
+  if (file >= 0 &&
+      of->cl.GetProgramInfo(of->program, CL_PROGRAM_BINARIES_, sizeof(bytes), &bytes, NULL) == CL_OK) {
     __builtin_memcpy(head.magic, kMagic, sizeof(kMagic));
     head.key = key;
     head.bytes = size;
@@ -158,7 +162,8 @@ static void explain(const planish_opencl_shared *of, const planish_model *model,
   const char *line = "without a word";
   of->cl.GetProgramBuildInfo(of->program, of->device, CL_PROGRAM_BUILD_LOG_, 0, NULL, &size);
   if (size > 1) log = planish_os_allocate_v1(size + 1);
-  if (log && of->cl.GetProgramBuildInfo(of->program, of->device, CL_PROGRAM_BUILD_LOG_, size, log, NULL) == CL_OK) {
+  if (log &&
+      of->cl.GetProgramBuildInfo(of->program, of->device, CL_PROGRAM_BUILD_LOG_, size, log, NULL) == CL_OK) {
     log[size] = 0;
     line = log;
     for (char *c = log; *c; ++c) {
@@ -168,7 +173,8 @@ static void explain(const planish_opencl_shared *of, const planish_model *model,
       if (c[1]) line = c + 1;
     }
   }
-  planish_text_v1(error, "OpenCL device '%s' refuses the program of model '%s': %s", of->name, model->name, line);
+  planish_text_v1(error, "OpenCL device '%s' refuses the program of model '%s': %s", of->name, model->name,
+                  line);
   if (log) planish_os_free_v1(log);
 }
 
@@ -183,7 +189,8 @@ PLANISH_ONE planish_status planish_opencl_build_v1(planish_opencl_shared *of, co
   uint64_t key;
   of->cl.GetDeviceInfo(of->device, CL_DEVICE_SINGLE_FP_CONFIG_, sizeof(floats), &floats, NULL);
   planish_text_v1(options, "-cl-std=CL1.2 -cl-denorms-are-zero%s",
-                  floats & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT_ ? " -cl-fp32-correctly-rounded-divide-sqrt" : "");
+                  floats & CL_FP_CORRECTLY_ROUNDED_DIVIDE_SQRT_ ? " -cl-fp32-correctly-rounded-divide-sqrt"
+                                                                : "");
   key = key_of(of, program, options);
   if (from_cache(of, key, options)) return PLANISH_OK;
   of->program = of->cl.CreateProgramWithSource(of->context, 1, &source, &size, &problem);

@@ -30,7 +30,8 @@ static planish_status load(planish_opencl_shared *to, const planish_model *model
   unsigned char *at = (unsigned char *)&to->cl;
   to->library = dlopen(path, RESOLVE_NOW);
   if (!to->library) {
-    planish_text_v1(error, "model '%s' needs an OpenCL device, but '%s' is not on this system", model->name, path);
+    planish_text_v1(error, "model '%s' needs an OpenCL device, but '%s' is not on this system", model->name,
+                    path);
     return PLANISH_NO_DEVICE;
   }
   for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); ++i) {
@@ -93,7 +94,8 @@ static planish_status choose(planish_opencl_shared *self, const planish_model *m
   if (used)
     planish_text_v1(error, "PLANISH_OPENCL_DEVICE is '%s', but the OpenCL devices are %s", wanted, seen);
   else
-    planish_text_v1(error, "model '%s' needs an OpenCL device, but OpenCL has none on this system", model->name);
+    planish_text_v1(error, "model '%s' needs an OpenCL device, but OpenCL has none on this system",
+                    model->name);
   return PLANISH_NO_DEVICE;
 }
 

@@ -1,5 +1,5 @@
-/* An OpenCL library that passes everything on to the system's and counts the kernels that run: when the program
- * ends, PLANISH_TEST_COUNTS gets "enqueues builds binaries". */
+/* An OpenCL library that passes everything on to the system's and counts the kernels that run: when the
+ * program ends, PLANISH_TEST_COUNTS gets "enqueues builds binaries". */
 #include <dlfcn.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -23,14 +23,14 @@ __attribute__((destructor)) static void report(void) {
 }
 
 /* Nine words cover the arguments of every function below: pointers and integers alone. */
-#define FORWARD(name, count)                                                                                     \
-  intptr_t name(intptr_t a, intptr_t b, intptr_t c, intptr_t d, intptr_t e, intptr_t f, intptr_t g, intptr_t h,  \
-                intptr_t i) {                                                                                    \
-    static intptr_t (*next)(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t,      \
-                            intptr_t);                                                                           \
-    if (!next) *(void **)&next = real(#name);                                                                    \
-    count;                                                                                                       \
-    return next(a, b, c, d, e, f, g, h, i);                                                                      \
+#define FORWARD(name, count)                                                                                 \
+  intptr_t name(intptr_t a, intptr_t b, intptr_t c, intptr_t d, intptr_t e, intptr_t f, intptr_t g,          \
+                intptr_t h, intptr_t i) {                                                                    \
+    static intptr_t (*next)(intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t, intptr_t,  \
+                            intptr_t);                                                                       \
+    if (!next) *(void **)&next = real(#name);                                                                \
+    count;                                                                                                   \
+    return next(a, b, c, d, e, f, g, h, i);                                                                  \
   }
 FORWARD(clGetPlatformIDs, (void)0)
 FORWARD(clGetPlatformInfo, (void)0)

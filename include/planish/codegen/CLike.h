@@ -21,7 +21,7 @@ extern const CDialect kOpenCl12;  // a task is a work-item, or a group of them
 struct KernelText {
   loop::FunctionRef function;
   std::vector<std::string> about{};  // lines of a comment before it
-  int64_t group = 1;                 // work-items of a group, where the dialect has them and the function no own
+  int64_t group = 1; // work-items of a group, where the dialect has them and the function no own
 };
 Result<std::string> printKernels(std::span<const KernelText> kernels, const CDialect &dialect);
 Result<std::string> printKernels(std::span<const loop::FunctionRef> kernels, const CDialect &dialect);

@@ -27,9 +27,9 @@ Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask);
 /// A table of an entry for every byte read at a byte: whatever the byte is, it may be read.
 bool isTableRead(const Load &l);
 
-/// The parallel loops inside another one. Where a function has some, each iteration of the outer loop is a group,
-/// and theirs are the items of the group, all of which finish one such loop before the group goes on. Scratch
-/// buffers around them belong to the group; registers around them have the item as their first index.
+/// The parallel loops inside another one. Where a function has some, each iteration of the outer loop is a
+/// group, and theirs are the items of the group, all of which finish one such loop before the group goes on.
+/// Scratch buffers around them belong to the group; registers around them have the item as their first index.
 std::set<const For *> groupLoops(const Function &f);
 
 /// The number of tasks: the largest end of the function's outer parallel loops (1 where it has none).
@@ -38,8 +38,8 @@ Expr taskCount(const Function &f);
 /// Where the scratch buffers of a function lie in the scratch memory of the thread that runs it: each in a
 /// place of its own.
 struct ScratchPlan {
-  std::map<const BufferNode *, int64_t> offsets;  // bytes, multiples of 64
-  int64_t bytes = 0;                              // a multiple of 64; 0 where there are none
+  std::map<const BufferNode *, int64_t> offsets; // bytes, multiples of 64
+  int64_t bytes = 0; // a multiple of 64; 0 where there are none
 };
 ScratchPlan planScratch(const Function &f);
 

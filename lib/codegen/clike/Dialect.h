@@ -16,12 +16,12 @@ struct CDialect {
   std::string_view groupOf;      // behind it, with the size of a group in place of '#'
   std::string_view memory;       // address space of a caller's memory, with a space behind it
   bool arrays; // arguments come as arrays of buffers and scalars, scratch memory and a range of tasks,
-  std::string_view task;         //   else one by one, and this is the number of the task, one work-item each,
-  std::string_view group, item;  //   or the group's number, and the item's in it
-  std::string_view barrier;      // every item of a group is here before one goes on
-  std::string_view shared;       // address space of a group's memory, with a space behind it
-  std::span<const int> lanes;    // of the vector types
-  std::span<const std::string_view> reserved;  // names that mean something
+  std::string_view task; //   else one by one, and this is the number of the task, one work-item each,
+  std::string_view group, item; //   or the group's number, and the item's in it
+  std::string_view barrier; // every item of a group is here before one goes on
+  std::string_view shared; // address space of a group's memory, with a space behind it
+  std::span<const int> lanes; // of the vector types
+  std::span<const std::string_view> reserved; // names that mean something
 };
 
 /// Types of scalars by DType, in every dialect.

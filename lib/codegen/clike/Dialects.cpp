@@ -116,6 +116,13 @@ constexpr std::string_view kOpenClVectors = R"(#define PL_VECTOR(n) \
     return x * as_float##n((convert_int##n(k) + 127) << 23); \
   }
 PL_VECTOR(2) PL_VECTOR(4) PL_VECTOR(8) PL_VECTOR(16)
+// c + the products of four unsigned bytes by the four signed ones in every word of w.
+#define PL_DOT(n) \
+  PL_FUNCTION int##n pl_dot4_x##n(uchar4 x, int##n w, int##n c) { \
+    return c + (int##n)((int)x.s0) * ((w << 24) >> 24) + (int##n)((int)x.s1) * ((w << 16) >> 24) + \
+           (int##n)((int)x.s2) * ((w << 8) >> 24) + (int##n)((int)x.s3) * (w >> 24); \
+  }
+PL_DOT(2) PL_DOT(4) PL_DOT(8) PL_DOT(16)
 )";
 
 constexpr int kOpenClLanes[] = {2, 4, 8, 16};

@@ -5,8 +5,8 @@
 
 namespace planish::codegen {
 
-/// The body of a function with groups (loop::groupLoops): registers around the items' loops, whose first index
-/// is the item, lose that index.
+/// The body of a function with groups (loop::groupLoops): registers around the items' loops, whose first
+/// index is the item, lose that index.
 loop::Stmt withOwnRegisters(const loop::Function &f);
 
 } // namespace planish::codegen

@@ -31,6 +31,20 @@ std::string integerText(int64_t value, DType t) {
   return value < 0 ? "(" + r + ")" : r;
 }
 
+/// All lanes are neighbours in memory, and all are read.
+bool contiguous(const Load &l) {
+  int ramps = 0;
+  for (size_t d = 0; d < l.indices.size(); ++d) {
+    const Expr &i = l.indices[d];
+    if (i->type.lanes == 1) continue;
+    auto *r = as<Ramp>(i);
+    if (!r || r->stride != 1 || r->base->type.lanes > 1 || constantOf(l.buffer->strides[d]) != 1)
+      return false;
+    ++ramps;
+  }
+  return ramps == 1 && !l.mask;
+}
+
 std::string suffix(int lanes) { return lanes == 1 ? "" : "x" + std::to_string(lanes); }
 
 } // namespace
@@ -100,7 +114,8 @@ void Printer::kernel(const Function &f, int64_t group) {
     ++depth;
     for (const std::string &m : moves) line(m);
     groups = !groupLoops(f).empty();
-    line("const int64_t begin = " + std::string(groups ? dialect.group : dialect.task) + ", end = begin + 1;");
+    line("const int64_t begin = " + std::string(groups ? dialect.group : dialect.task) +
+         ", end = begin + 1;");
     if (groups) sharedMemory(f);
   }
   body(scalarize(groups ? withOwnRegisters(f) : f.body, [this](const Stmt &s) { return native(s); }));
@@ -129,7 +144,8 @@ void Printer::sharedMemory(const Function &f) {
 /// shared memory.
 void Printer::items(const For &f) {
   bool shares = false;
-  walkAccesses(f.body, [&](const Buffer &b, const std::vector<Expr> &) { shares |= b->scope == Scope::Scratch; });
+  walkAccesses(f.body,
+               [&](const Buffer &b, const std::vector<Expr> &) { shares |= b->scope == Scope::Scratch; });
   line("{");
   scoped([&] {
     std::string i = vars[f.var.get()] = fresh(f.var->name);
@@ -201,8 +217,7 @@ void Printer::forLoop(const For &f) {
   bool isTask = f.kind == LoopKind::Parallel && parallelIsTask && !insideTask;
   if (f.kind == LoopKind::Parallel && groups && insideTask) return items(f);
   std::string begin = text(f.begin), end = text(f.end);
-  if (isTask)
-    begin = "pl_max_i64(" + begin + ", begin)", end = "pl_min_i64(" + end + ", end)";
+  if (isTask) begin = "pl_max_i64(" + begin + ", begin)", end = "pl_min_i64(" + end + ", end)";
   auto names = used;
   std::string i = fresh(f.var->name), last = fresh(i + "_end");
   line("for (int64_t " + i + " = " + begin + ", " + last + " = " + end + "; " + i + " < " + last + "; ++" +
@@ -234,16 +249,16 @@ void Printer::store(const Store &s) {
 void Printer::share(const Expr &e) {
   if (!e) return;
   std::unordered_map<const ExprNode *, int> uses;
-  std::vector<Expr> order;  // operands first
+  std::vector<Expr> order; // operands first
   std::function<void(const Expr &)> count = [&](const Expr &x) {
     if (!x || isLeaf(x) || ++uses[x.get()] > 1) return;
-    if (auto *l = as<Load>(x)) count(l->mask);  // indices are printed as one normal form of their own
+    if (auto *l = as<Load>(x)) count(l->mask); // indices are printed as one normal form of their own
     else if (!as<Ramp>(x)) eachOperand(x, count);
     order.push_back(x);
   };
   count(e);
   for (const Expr &x : order) {
-    if (uses[x.get()] < 2 || as<Ramp>(x) || shared.contains(x.get())) continue;
+    if (uses[x.get()] < 2 || as<Ramp>(x) || shared.contains(x.get()) || !hasLanes(x->type.lanes)) continue;
     std::string value = text(x), name = fresh("t");
     line("const " + typeName(x->type) + " " + name + " = " + value + ";");
     shared[x.get()] = name;
@@ -294,7 +309,7 @@ std::string Printer::binary(const Binary &x, Type t) {
     if (byteSize(dtype) == 1) return "(" + type + ")" + infix(op);
     return "(" + type + ")((uint32_t)" + p + " " + op + " (uint32_t)" + q + ")";
   };
-  auto shifts = [&] {  // as C does
+  auto shifts = [&] { // as C does
     auto by = constantOf(as<Broadcast>(x.b) ? as<Broadcast>(x.b)->value : x.b);
     return isUnsigned(dtype) && by && *by >= 0 && *by < 8 * byteSize(dtype);
   };
@@ -336,6 +351,7 @@ std::string Printer::called(const Call &c, Type t) {
   auto args = [&] { return "(" + joined(c.args, [&](const Expr &a) { return text(a); }) + ")"; };
   const std::string wide = t.dtype == DType::f64 ? "_f64" : "";
   switch (c.fn) {
+  case Intrinsic::Dot4: return dotted(c, t);
   case Intrinsic::Fma: return "pl_fma" + args();
   case Intrinsic::Round: return "pl_round" + wide + args();
   case Intrinsic::Floor: return "pl_floor" + wide + args();
@@ -356,6 +372,16 @@ std::string Printer::loaded(const Load &l, Type t) {
   std::string value = p + "[" + at + "]";
   if (l.mask) return "(" + text(l.mask) + " ? " + value + " : 0)";
   return value;
+}
+
+/// A dot product of vectors: four bytes of memory by the packed ones of every lane.
+std::string Printer::dotted(const Call &c, Type t) {
+  const Load &w = *as<Load>(c.args[1]);
+  std::string lanes = std::to_string(t.lanes), p = buffers.at(w.buffer.get()).pointer;
+  std::string words = "vload" + lanes + "(0, (" + std::string(dialect.memory) + "const int *)(" + p + " + " +
+                      offset(*w.buffer, w.indices) + "))";
+  return "pl_dot4_x" + lanes + "(" + text(as<Broadcast>(c.args[0])->value) + ", " + words + ", " +
+         text(c.args[2]) + ")";
 }
 
 std::string Printer::offset(const BufferNode &b, const std::vector<Expr> &indices) {
@@ -392,6 +418,18 @@ bool Printer::native(const Stmt &s) {
   return all;
 }
 
+bool Printer::hasLanes(int lanes) const {
+  return lanes == 1 || std::ranges::find(dialect.lanes, lanes) != dialect.lanes.end();
+}
+
+bool Printer::nativeDot(const Call &c, int lanes) const {
+  auto *four = as<Broadcast>(c.args[0]);
+  auto *w = as<Load>(c.args[1]);
+  // Packed bytes begin at a multiple of four, so that they can be read as words.
+  return four && four->value->type.lanes == 4 && as<Load>(four->value) && nativeValue(four->value, 4) && w &&
+         w->buffer->scope == Scope::Packed && contiguous(*w) && nativeValue(c.args[2], lanes);
+}
+
 bool Printer::nativeStore(const Store &s) const {
   int lanes = s.value->type.lanes;
   if (lanes == 1 || std::ranges::find(dialect.lanes, lanes) == dialect.lanes.end() || s.mask) return false;
@@ -402,7 +440,7 @@ bool Printer::nativeStore(const Store &s) const {
 bool Printer::nativeValue(const Expr &e, int lanes) const {
   auto go = [&](const Expr &x) { return nativeValue(x, lanes); };
   if (e->type.lanes == 1) {
-    bool vector = false;  // a scalar of four-lane operands
+    bool vector = false; // a scalar of four-lane operands
     eachNode(e, [&](const Expr &x) { vector |= x->type.lanes > 1; });
     return !vector;
   }
@@ -423,20 +461,10 @@ bool Printer::nativeValue(const Expr &e, int lanes) const {
                go(s.b);
       },
       [&](const Cast &c) { return t != DType::b1 && c.value->type.dtype != DType::b1 && go(c.value); },
-      [&](const Load &l) {
-        int ramps = 0;
-        for (size_t d = 0; d < l.indices.size(); ++d) {
-          const Expr &i = l.indices[d];
-          if (i->type.lanes == 1) continue;
-          auto *r = as<Ramp>(i);
-          if (!r || r->stride != 1 || r->base->type.lanes > 1 || constantOf(l.buffer->strides[d]) != 1)
-            return false;
-          ++ramps;
-        }
-        return ramps == 1 && !l.mask && t != DType::b1;
-      },
+      [&](const Load &l) { return contiguous(l) && t != DType::b1; },
       [&](const Call &c) {
-        return word && c.fn != Intrinsic::Dot4 &&
+        if (c.fn == Intrinsic::Dot4) return nativeDot(c, lanes);
+        return word &&
                std::ranges::all_of(c.args, [&](const Expr &a) { return a->type.lanes == lanes && go(a); });
       },
       [&](const Ramp &) { return false; },

@@ -49,6 +49,9 @@ private:
   std::string converted(const loop::Cast &c, Type t);
   std::string called(const loop::Call &c, Type t);
   std::string loaded(const loop::Load &l, Type t);
+  bool nativeDot(const loop::Call &c, int lanes) const;
+  std::string dotted(const loop::Call &c, Type t);
+  bool hasLanes(int lanes) const;
   std::string offset(const loop::BufferNode &b, const std::vector<loop::Expr> &indices);
   std::string typeName(Type t) const;
 

@@ -33,9 +33,10 @@ class HostEmitter {
 public:
   HostEmitter(llvm::Module &m, const Program &p, const std::string &symbol, const Target &target,
               const LaunchStyle &launchStyle)
-      : module(m), program(p), style(launchStyle), ctx(m.getContext()), pointer(llvm::PointerType::get(ctx, 0)),
-        function(makeFunction(symbol)), entry(llvm::BasicBlock::Create(ctx, "entry", function)),
-        emitter(entry, target), b(emitter.b), offsets(constantOffsets(p)) {}
+      : module(m), program(p), style(launchStyle), ctx(m.getContext()),
+        pointer(llvm::PointerType::get(ctx, 0)), function(makeFunction(symbol)),
+        entry(llvm::BasicBlock::Create(ctx, "entry", function)), emitter(entry, target), b(emitter.b),
+        offsets(constantOffsets(p)) {}
 
   void run() {
     for (unsigned i = 0; i < FieldCount; ++i)
@@ -125,7 +126,8 @@ private:
     auto *none = b.getVoidTy();
     auto *i64 = b.getInt64Ty();
     auto kernel = module.getOrInsertFunction(
-        l.kernel->name + style.suffix, llvm::FunctionType::get(none, {pointer, pointer, pointer, i64, i64}, false));
+        l.kernel->name + style.suffix,
+        llvm::FunctionType::get(none, {pointer, pointer, pointer, i64, i64}, false));
     // Linked into the same library, so its address needs no table.
     llvm::cast<llvm::Function>(kernel.getCallee())->setDSOLocal(true);
     auto run = module.getOrInsertFunction(

@@ -76,8 +76,10 @@ Result<DeviceProgram> openClProgram(const Program &program, const Target &target
     r.kernels.push_back(std::move(k));
   }
   PLANISH_ASSIGN(std::string kernels, printKernels(texts, kOpenCl12));
-  r.source = "// " + program.name + " for " + target.name + ", OpenCL C 1.2: " + std::to_string(texts.size()) +
-             " kernels.\n// A buffer is the device's memory and, in elements, where in it the buffer begins.\n" + kernels;
+  r.source =
+      "// " + program.name + " for " + target.name + ", OpenCL C 1.2: " + std::to_string(texts.size()) +
+      " kernels.\n// A buffer is the device's memory and, in elements, where in it the buffer begins.\n" +
+      kernels;
   return r;
 }
 

@@ -1,9 +1,9 @@
-// contraction.gpu: sums of products by groups of work-items. A group makes a block of rows x columns. In steps
-// along the reduction, all its axes as one, the items bring a slice of either operand to the group's scratch
-// memory; then each multiplies the tile it holds in registers. A parallel loop inside the one over groups is
-// the items of a group: they all finish it before the next statement begins. Padding and what lies beyond the
-// last row or column enter the slices as zeros. Constant operands are packed so that neighbouring items read
-// neighbouring elements. (Implicit matrix products: Chetlur et al., "cuDNN", arXiv:1410.0759.)
+// contraction.gpu: sums of products by groups of work-items. A group makes a block of rows x columns. In
+// steps along the reduction, all its axes as one, the items bring a slice of either operand to the group's
+// scratch memory; then each multiplies the tile it holds in registers. A parallel loop inside the one over
+// groups is the items of a group: they all finish it before the next statement begins. Padding and what lies
+// beyond the last row or column enter the slices as zeros. Constant operands are packed so that neighbouring
+// items read neighbouring elements. (Implicit matrix products: Chetlur et al., "cuDNN", arXiv:1410.0759.)
 #include "Internal.h"
 
 #include "planish/support/Check.h"
@@ -83,9 +83,10 @@ private:
 class Builder {
 public:
   Builder(const Kernel &kernel, const Config &c, const Target &t)
-      : k(kernel), r(*rolesOf(k)), def(k.compute()), shared(k, r.shared), rows(k, r.rows), columns(k, r.columns),
-        depth(k, r.depth), items(t.groupItems), tileRows(knob(c, "rows")), tileColumns(knob(c, "columns")),
-        slice(knob(c, "depth")), blockRows(items / kAcross * tileRows), blockColumns(kAcross * tileColumns) {}
+      : k(kernel), r(*rolesOf(k)), def(k.compute()), shared(k, r.shared), rows(k, r.rows),
+        columns(k, r.columns), depth(k, r.depth), items(t.groupItems), tileRows(knob(c, "rows")),
+        tileColumns(knob(c, "columns")), slice(knob(c, "depth")), blockRows(items / kAcross * tileRows),
+        blockColumns(kAcross * tileColumns) {}
 
   Kernel::Lowered run() {
     Expr left = r.swapped ? def.rhs : def.lhs, right = r.swapped ? def.lhs : def.rhs;
@@ -93,22 +94,28 @@ public:
     right = packed(right, made);
     a = buffer("a", left->type.dtype, std::vector<int64_t>{slice, blockRows}, {}, Scope::Scratch);
     b = buffer("b", right->type.dtype, std::vector<int64_t>{slice, blockColumns}, {}, Scope::Scratch);
-    acc = buffer("acc", def.accumulator, std::vector<int64_t>{items, tileRows, tileColumns}, {}, Scope::Register);
+    acc = buffer("acc", def.accumulator, std::vector<int64_t>{items, tileRows, tileColumns}, {},
+                 Scope::Register);
 
     Expr rowBlocks = ceilDiv(rows.count, blockRows), columnBlocks = ceilDiv(columns.count, blockColumns);
     Expr groups = shared.count * rowBlocks * columnBlocks;
-    auto counter = [](const char *name, const Expr &n) { return var(name, {}, 0, std::max<int64_t>(rangeOf(n).hi - 1, 0)); };
-    Var group = counter("group", groups), row = counter("row", rows.count), column = counter("column", columns.count);
+    auto counter = [](const char *name, const Expr &n) {
+      return var(name, {}, 0, std::max<int64_t>(rangeOf(n).hi - 1, 0));
+    };
+    Var group = counter("group", groups), row = counter("row", rows.count),
+        column = counter("column", columns.count);
     row0 = use(row), column0 = use(column);
     sharedIndex = floorDiv(use(group), rowBlocks * columnBlocks);
     Var step = counter("step", ceilDiv(depth.count, slice));
-    Stmt steps = loop::loop(step, imm(0), ceilDiv(depth.count, slice), LoopKind::Serial,
-                            block({fill(a, left, use(step), true), fill(b, right, use(step), false), multiply()}));
+    Stmt steps =
+        loop::loop(step, imm(0), ceilDiv(depth.count, slice), LoopKind::Serial,
+                   block({fill(a, left, use(step), true), fill(b, right, use(step), false), multiply()}));
     Stmt body = makeStmt(Alloc{acc, block({start(), steps, finish()})});
     body = makeStmt(Alloc{a, makeStmt(Alloc{b, body})});
     body = makeStmt(Let{column, floorMod(use(group), columnBlocks) * blockColumns, body});
     body = makeStmt(Let{row, floorMod(floorDiv(use(group), columnBlocks), rowBlocks) * blockRows, body});
-    made.function = {def.name, params, def.scalars, loop::loop(group, imm(0), groups, LoopKind::Parallel, body)};
+    made.function = {def.name, params, def.scalars,
+                     loop::loop(group, imm(0), groups, LoopKind::Parallel, body)};
     return made;
   }
 
@@ -127,7 +134,8 @@ private:
     Var item = var("item", {}, 0, items - 1);
     return loop::loop(item, imm(0), imm(items), LoopKind::Parallel, body(use(item)));
   }
-  static Stmt nest(const char *name, int64_t n, LoopKind kind, const std::function<Stmt(const Expr &)> &body) {
+  static Stmt nest(const char *name, int64_t n, LoopKind kind,
+                   const std::function<Stmt(const Expr &)> &body) {
     Var v = var(name, {}, 0, n - 1);
     return loop::loop(v, imm(0), imm(n), kind, body(use(v)));
   }
@@ -145,7 +153,8 @@ private:
     Substitution at;
     depth.add(use(i), at), columns.add(use(j), at);
     Stmt copy = store(to, {use(i), use(j)}, substitute(access, at));
-    copy = loop::loop(i, imm(0), imm(terms), LoopKind::Serial, loop::loop(j, imm(0), imm(wide), LoopKind::Serial, copy));
+    copy = loop::loop(i, imm(0), imm(terms), LoopKind::Serial,
+                      loop::loop(j, imm(0), imm(wide), LoopKind::Serial, copy));
     size_t param = size_t(std::ranges::find(params, from) - params.begin());
     made.packings.push_back({int(param), {def.name + "_pack_" + from->name, {from, to}, {}, copy}});
     params[param] = to;
@@ -200,12 +209,14 @@ private:
   }
   Stmt multiply() const {
     return each([&](const Expr &item) {
-      Expr down = floorDiv(item, imm(kAcross)) * tileRows, across = floorMod(item, imm(kAcross)) * tileColumns;
+      Expr down = floorDiv(item, imm(kAcross)) * tileRows,
+           across = floorMod(item, imm(kAcross)) * tileColumns;
       return nest("d", slice, LoopKind::Serial, [&](const Expr &d) {
         return tile([&](const Expr &i, const Expr &v, const Expr &j) {
           Expr left = load(a, {d, down + i}), right = load(b, {d, across + v * kVector + j});
           std::vector<Expr> at{item, i, v * kVector + j};
-          Expr sum = r.swapped ? combined(def, load(acc, at), right, left) : combined(def, load(acc, at), left, right);
+          Expr sum = r.swapped ? combined(def, load(acc, at), right, left)
+                               : combined(def, load(acc, at), left, right);
           return store(acc, at, sum);
         });
       });
@@ -217,13 +228,17 @@ private:
     auto wide = constantOf(columns.count);
     bool vectors = r.columns.size() == 1 && wide && *wide % kVector == 0;
     return each([&](const Expr &item) {
-      Expr down = floorDiv(item, imm(kAcross)) * tileRows, across = floorMod(item, imm(kAcross)) * tileColumns;
+      Expr down = floorDiv(item, imm(kAcross)) * tileRows,
+           across = floorMod(item, imm(kAcross)) * tileColumns;
       return nest("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
         Expr row = row0 + down + i;
         Stmt some = nest("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
           Expr first = column0 + across + v * kVector;
-          auto one = [&](const Expr &j) { return result(row, first + j, load(acc, {item, i, v * kVector + j})); };
-          if (vectors) return ifThen(lessThan(first, columns.count), nest("j", kVector, LoopKind::Vectorized, one));
+          auto one = [&](const Expr &j) {
+            return result(row, first + j, load(acc, {item, i, v * kVector + j}));
+          };
+          if (vectors)
+            return ifThen(lessThan(first, columns.count), nest("j", kVector, LoopKind::Vectorized, one));
           return nest("j", kVector, LoopKind::Serial,
                       [&](const Expr &j) { return ifThen(lessThan(first + j, columns.count), one(j)); });
         });

@@ -1,5 +1,6 @@
 // reduction.gpu: few sums of many terms, as means of planes, rows of a softmax, products of a matrix and a
-// vector. A group makes one result: each item combines every n-th term, then one item combines what they found.
+// vector. A group makes one result: each item combines every n-th term, then one item combines what they
+// found.
 #include "Internal.h"
 
 namespace planish::schedule {
@@ -69,11 +70,13 @@ Kernel::Lowered build(const Kernel &k, const Config &, const Target &t) {
     std::vector<Expr> indices;
     for (const Expr &i : def.outIndices) indices.push_back(substitute(i, at));
     Expr init = def.init ? substitute(def.init, at) : neutral(def.combine, def.accumulator);
-    Stmt all = block({store(acc, {imm(0)}, init), merge, store(def.out, indices, substitute(def.value, here))});
+    Stmt all =
+        block({store(acc, {imm(0)}, init), merge, store(def.out, indices, substitute(def.value, here))});
     return ifThen(lessThan(item, imm(1)), makeStmt(Alloc{acc, all}));
   });
   Stmt body = makeStmt(Alloc{parts, block({gather, finish})});
-  return {{def.name, def.params, def.scalars, loop::loop(group, imm(0), groups, LoopKind::Parallel, body)}, {}};
+  return {{def.name, def.params, def.scalars, loop::loop(group, imm(0), groups, LoopKind::Parallel, body)},
+          {}};
 }
 
 std::vector<Knob> space(const Kernel &, const Target &) { return {}; }

@@ -64,6 +64,12 @@ Target randomTarget(Random &r) {
   t.dot4 = r.chance(60);
   t.maskedMemory = t.vectorBytes == 64;
   t.cores = int(r.pick({1, 2, 4}));
+  if (!r.chance(30)) return t;
+  t.device = DeviceKind::OpenCl;
+  t.vectorBytes = 16;
+  t.dot4 = t.maskedMemory = false;
+  t.groupItems = r.pick({16, 64});
+  t.localBytes = 32 << 10;
   return t;
 }
 
