@@ -114,9 +114,8 @@ void Printer::kernel(const Function &f, int64_t group) {
     ++depth;
     for (const std::string &m : moves) line(m);
     groups = !groupLoops(f).empty();
-    line("const int64_t begin = " + std::string(groups ? dialect.group : dialect.task) +
-         ", end = begin + 1;");
     if (groups) sharedMemory(f);
+    else line("const int64_t begin = " + std::string(dialect.task) + ", end = begin + 1;");
   }
   body(scalarize(groups ? withOwnRegisters(f) : f.body, [this](const Stmt &s) { return native(s); }));
   --depth;
@@ -137,6 +136,20 @@ void Printer::sharedMemory(const Function &f) {
     line(std::string(dialect.shared) + std::string(scalarType(a->buffer->dtype)) + " " + name + "[" +
          std::to_string(count) + "];");
     buffers[a->buffer.get()] = {name, {}};
+  });
+}
+
+/// The loop over the groups: a group runs one iteration. No loop in the text: barriers inside one whose
+/// bounds are the group's number are more than some compilers bear (PoCL 3.1).
+void Printer::group(const For &f) {
+  PLANISH_CHECK(constantOf(f.begin) == 0, "groups count from 0");
+  line("{");
+  scoped([&] {
+    std::string i = vars[f.var.get()] = fresh(f.var->name);
+    line("const int64_t " + i + " = " + std::string(dialect.group) + ";");
+    insideTask = true;
+    stmt(f.body);
+    insideTask = false;
   });
 }
 
@@ -215,7 +228,7 @@ void Printer::stmt(const Stmt &s) {
 
 void Printer::forLoop(const For &f) {
   bool isTask = f.kind == LoopKind::Parallel && parallelIsTask && !insideTask;
-  if (f.kind == LoopKind::Parallel && groups && insideTask) return items(f);
+  if (f.kind == LoopKind::Parallel && groups) return insideTask ? items(f) : group(f);
   std::string begin = text(f.begin), end = text(f.end);
   if (isTask) begin = "pl_max_i64(" + begin + ", begin)", end = "pl_min_i64(" + end + ", end)";
   auto names = used;

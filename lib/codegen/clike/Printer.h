@@ -39,6 +39,7 @@ private:
   bool nativeValue(const loop::Expr &e, int lanes) const;
   void stmt(const loop::Stmt &s);
   void forLoop(const loop::For &f);
+  void group(const loop::For &f);
   void items(const loop::For &f);
   void sharedMemory(const loop::Function &f);
   void store(const loop::Store &s);
