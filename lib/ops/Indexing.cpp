@@ -470,6 +470,15 @@ const OpDef kGather = {.name = "gather",
                        .compute = computeGather};
 Result<ValueId> picked(graph::Graph &g, ValueId x, size_t dim, const std::vector<int64_t> &positions,
                        graph::Loc loc) {
+  bool inARow = std::ranges::adjacent_find(positions, [](int64_t a, int64_t b) { return b != a + 1; }) ==
+                positions.end();
+  if (inARow && !positions.empty()) {
+    const Shape &shape = g.type(x).shape;
+    SliceAttrs a{Shape(shape.size(), Dim(0)), Ints(shape.size(), 1), shape};
+    a.begin[dim] = Dim(positions[0]), a.size[dim] = Dim(int64_t(positions.size()));
+    PLANISH_ASSIGN(auto part, g.append(kSlice, std::move(a), {x}, std::move(loc)));
+    return part[0];
+  }
   ValueId table = g.addConstant(DType::i64, {int64_t(positions.size())}, positions);
   PLANISH_ASSIGN(auto r, g.append(kGather, AxisAttrs{int64_t(dim)}, {x, table}, std::move(loc)));
   return r[0];

@@ -19,6 +19,9 @@ constexpr int64_t kMaxChannels = 4096;
 /// copied in order instead, as written: reading a few channels of each pixel then costs more than the copy.
 constexpr int64_t kMaxJoinedBytes = 3 << 19;
 
+/// Channels in a piece, on average, below which picking them one by one is as fast.
+constexpr int64_t kLeastPiece = 4;
+
 /// Where the elements of one channel of an old value are: in a channel of a value of the new graph.
 struct Lane {
   ValueId value;
@@ -277,6 +280,36 @@ private:
     return *p;
   }
 
+  /// What holds an old value's lanes, each once: whole values joined. Else, of codes that the reader only
+  /// sums over, the lanes alone in the order of memory: codes are read several at a time, so they are copied,
+  /// and a few long pieces are copied fastest. (Floats are read one by one, from wherever they are.)
+  std::optional<Permutation> heldOnce(ValueId v, bool sums, const graph::Loc &loc) {
+    const Lanes &l = lanes.at(v);
+    if (auto p = permutation(l, loc)) return p;
+    if (!sums || byteSize(old.type(v).dtype) != 1) return std::nullopt;
+    if (auto found = inMemoryOrder.find(v); found != inMemoryOrder.end()) return found->second;
+    auto p = gathered(l, loc);
+    if (!p) return std::nullopt;
+    std::vector<int64_t> all = p->of;
+    std::ranges::sort(all);
+    std::vector<ValueId> pieces;
+    for (size_t first = 0, last; first < all.size(); first = last) {
+      for (last = first + 1; last < all.size() && all[last] == all[last - 1] + 1;) ++last;
+      if (last < all.size() && all[last] == all[last - 1]) return std::nullopt;
+      auto piece = ops::picked(r.graph(), p->base, kChannel,
+                               {all.begin() + long(first), all.begin() + long(last)}, loc);
+      if (!piece) return std::nullopt;
+      pieces.push_back(*piece);
+    }
+    if (int64_t(pieces.size()) * kLeastPiece > int64_t(all.size())) return std::nullopt;
+    auto base =
+        pieces.size() == 1 ? Result<ValueId>(pieces[0]) : ops::concatenated(r.graph(), pieces, kChannel, loc);
+    if (!base) return std::nullopt;
+    Permutation made{*base, {}};
+    for (int64_t channel : p->of) made.of.push_back(std::ranges::lower_bound(all, channel) - all.begin());
+    return inMemoryOrder[v] = std::move(made);
+  }
+
   // ---- readers of shuffled channels --------------------------------------------------------------
 
   /// How an operand of a node depends on an axis: in one dimension, by that axis itself.
@@ -364,8 +397,7 @@ private:
         continue;
       }
       auto found = lanes.find(v);
-      auto p =
-          found != lanes.end() && *d.dim == kChannel ? permutation(found->second, node.loc) : std::nullopt;
+      auto p = found != lanes.end() && *d.dim == kChannel ? heldOnce(v, !a->own, node.loc) : std::nullopt;
       if (!p || (order && *order != p->of)) return false;
       order = p->of;
     }
@@ -378,7 +410,7 @@ private:
     std::vector<ValueId> inputs;
     for (ValueId v : node.inputs) {
       if (auto found = lanes.find(v); v != kAbsent && found != lanes.end()) {
-        inputs.push_back(permutation(found->second, node.loc)->base);
+        inputs.push_back(heldOnce(v, !a.own, node.loc)->base);
         continue;
       }
       PLANISH_TRY(settle(v));
@@ -420,6 +452,7 @@ private:
   std::map<NodeId, Meaning> meanings;
   std::vector<std::vector<ValueId>> families; // values that are joined, in order
   std::map<std::vector<ValueId>, ValueId> joins;
+  std::map<ValueId, Permutation> inMemoryOrder; // by old value: its lanes, laid down for readers that sum
 };
 
 } // namespace
