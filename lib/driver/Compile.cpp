@@ -93,14 +93,16 @@ std::vector<transform::PassRow> passesToCodes(const Options &o) {
   return r;
 }
 
-/// The passes in order; with --int8 some run twice, before the values get codes and after.
+/// The passes in order; with --int8 some run twice, before the values get codes and after, and scales are
+/// ours to define.
 std::vector<transform::PassRow> passesFor(const Options &o, const Target &target) {
   std::vector<transform::PassRow> r = passesToCodes(o);
-  r.insert(r.end(), transform::passes().begin(), transform::passes().end());
+  const std::span<const transform::PassRow> rows = transform::passes();
+  r.push_back(rows.front()); // folds codes into integer kernels
   // There products of signed codes cost less than those of u8 by s8.
-  if (target.architecture == Architecture::Arm64 && !target.dot4)
-    std::ranges::find(r, std::string_view("quantize"), &transform::PassRow::name)->run =
-        transform::quantizeSigned;
+  if (target.architecture == Architecture::Arm64 && !target.dot4) r.back().run = transform::quantizeSigned;
+  if (o.int8) r.push_back(transform::codeFactorsRow());
+  r.insert(r.end(), rows.begin() + 1, rows.end());
   return r;
 }
 

@@ -68,24 +68,30 @@ Compute computeDequantize(const OpView &v) {
 Types inferRequantize(InferContext &c) {
   const RequantizeAttrs &a = c.attrs().as<RequantizeAttrs>();
   PLANISH_TRY(wantOperands(c, 2, 2));
-  PLANISH_TRY(wantType(c, 0, bit(DType::i32)));
+  PLANISH_TRY(wantType(c, 0, bit(DType::i32) | bit(DType::f32)));
   PLANISH_TRY(wantType(c, 1, kFloats));
   PLANISH_TRY(wantBroadcastable(c, 1));
   if (a.zero < 0 || a.zero > 255 || a.least < 0 || a.most > 255 || a.least > a.most)
     return badInput("zero, least and most are codes, 0 to 255, least not above most");
   return oneOutput({DType::u8, c.in(0).shape, {}, {}});
 }
+/// x * scale, far beyond any code where it is larger, plus what leaves the nearest integer in the low bits.
+Expr nearestOfReal(const Expr &x, const Expr &scale) {
+  constexpr double kFar = 2097152; // 2^21: plus a zero point below the 2^22 that those bits hold
+  Expr steps = min(max(x * scale, loop::fimm(-kFar)), loop::fimm(kFar));
+  return steps + loop::fimm(loop::kRounder);
+}
 /// clamp(nearest(float(acc) * scale) + zero), one rounding after the product: the only rule by which a
-/// sum becomes codes, the same on every target.
+/// sum becomes codes, the same on every target. What is real already rounds its product first.
 Compute computeRequantize(const OpView &v) {
   const RequantizeAttrs &a = v.attrs.as<RequantizeAttrs>();
   return mapped(v, "requantize", [&](const Exprs &at) {
-    Expr scale = load(v.in[1], graph::broadcastIndices(v, 1, at));
-    Expr sum = cast(DType::f32, load(v.in[0], at));
-    Expr nearest =
-        loop::call(Intrinsic::Bits, {loop::call(Intrinsic::Fma, {sum, scale, loop::fimm(loop::kRounder)})});
+    Expr scale = load(v.in[1], graph::broadcastIndices(v, 1, at)), x = load(v.in[0], at);
+    Expr nearest = isFloat(x->type.dtype)
+                       ? nearestOfReal(x, scale)
+                       : loop::call(Intrinsic::Fma, {cast(DType::f32, x), scale, loop::fimm(loop::kRounder)});
     Type i32{DType::i32};
-    Expr code = nearest - imm(loop::kRounderBits - a.zero, i32);
+    Expr code = loop::call(Intrinsic::Bits, {nearest}) - imm(loop::kRounderBits - a.zero, i32);
     return cast(DType::u8, min(max(code, imm(a.least, i32)), imm(a.most, i32)));
   });
 }
@@ -130,9 +136,10 @@ const OpDef kDequantize = {.name = "dequantize",
                            .compute = computeDequantize,
                            .coding = graph::Coding::Decodes};
 const OpDef kRequantize = {.name = "requantize",
-                           .summary = "u8 codes of a 32-bit sum: sum * scale to the nearest (one rounding), "
-                                      "plus zero, within least and most",
-                           .operands = "sum, scale",
+                           .summary =
+                               "u8 codes of a 32-bit sum, or of real numbers: x * scale to the nearest "
+                               "(one rounding of a sum's), plus zero, within least and most",
+                           .operands = "x, scale",
                            .cls = OpClass::Elementwise,
                            .prototype = RequantizeAttrs{},
                            .infer = inferRequantize,

@@ -17,6 +17,9 @@ using graph::Graph;
 /// requantization, tables for functions of one code, bytes for what only picks elements. What it cannot
 /// prove exact stays with real numbers.
 Result<Graph> quantize(const Graph &g);
+/// For scales that are ours to define: u8 codes of real numbers are their product with the inverse of the
+/// scale, where `quantize` divides.
+Result<Graph> codesByFactors(const Graph &g);
 /// Whether a graph has quantize or dequantize nodes.
 bool isQuantized(const Graph &g);
 /// The user's nodes that compute with real numbers in a graph that also has codes; none where it has none.
@@ -49,6 +52,8 @@ struct PassRow {
 /// The passes by name, in pipeline order.
 std::span<const PassRow> passes();
 const PassRow *findPass(std::string_view name);
+/// codesByFactors, which runs after `quantize` where scales are ours to define.
+PassRow codeFactorsRow();
 
 struct PassOptions {
   std::vector<std::string> printAfter;  // names of passes; "all" for every one

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <random>
 
 namespace planish::ops {
@@ -58,6 +59,24 @@ TEST(Requantize, IsTheIntegerRule) {
   for (size_t i = 0; i < sums.size(); ++i)
     ASSERT_EQ(int64_t((*result->front().data)[i]), requantized(sums[i], scales[i % kChannels], 77))
         << sums[i] << " * " << scales[i % kChannels];
+}
+
+TEST(Requantize, RoundsRealNumbersTimesTheScale) {
+  constexpr float inf = std::numeric_limits<float>::infinity();
+  std::vector<float> reals{0, -0.0f, 1e30f, -1e30f, inf, -inf, NAN, 0x1p-140f};
+  for (int i = -600; i <= 600; ++i) reals.push_back(float(i) / 4); // every fourth product is a tie
+  graph::Graph g;
+  graph::ValueId x = g.addConstant(DType::f32, {int64_t(reals.size())}, reals);
+  graph::ValueId scale = g.addConstant(DType::f32, {}, std::vector<float>{2});
+  auto made = g.append(kRequantize, RequantizeAttrs{77, 3, 250}, {x, scale}, {});
+  ASSERT_TRUE(made) << made.error().text;
+  g.setOutputs(*made);
+  auto result = graph::evaluate(g, {});
+  ASSERT_TRUE(result) << result.error().text;
+  for (size_t i = 0; i < reals.size(); ++i) {
+    float nearest = std::isnan(reals[i]) ? -inf : std::nearbyint(reals[i] * 2);
+    EXPECT_EQ(float((*result->front().data)[i]), std::clamp(nearest + 77, 3.0f, 250.0f)) << reals[i];
+  }
 }
 
 } // namespace

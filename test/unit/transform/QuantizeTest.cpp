@@ -101,6 +101,29 @@ TEST(Quantize, CoarsensWeightsUnderABiasTooLarge) {
   EXPECT_EQ(int((*y->front().data)[0]), 100);
 }
 
+TEST(CodeFactors, MultipliesByTheInverseScale) {
+  Graph g = parsed(R"(graph @main(%x: f32[6]) {
+    %s = constant f32[] [0.25]
+    %z = constant u8[] [3]
+    %y: u8[6] = quantize(%x, %s, %z) "q"
+    %i = constant i8[] [0]
+    %w: i8[6] = quantize(%x, %s, %i) "signed"
+    return %y, %w
+  })");
+  auto r = codesByFactors(g);
+  ASSERT_TRUE(r);
+  std::string text = graph::print(*r);
+  EXPECT_EQ(count(text, " quantize("), 1) << text;
+  EXPECT_EQ(count(text, " requantize("), 1) << text;
+  std::vector<float> reals{0, 1, -1, 0.125f, 1e9f, 0.375f};
+  auto bytes = std::as_bytes(std::span(reals));
+  graph::Tensor x{
+      DType::f32, {6}, std::make_shared<const std::vector<std::byte>>(bytes.begin(), bytes.end())};
+  auto want = graph::evaluate(g, std::span(&x, 1)), got = graph::evaluate(*r, std::span(&x, 1));
+  ASSERT_TRUE(want && got);
+  EXPECT_EQ(*got->front().data, *want->front().data);
+}
+
 TEST(Quantize, GivesEveryOutputANodeOfItsOwn) {
   std::string text = quantized(parsed(R"(graph @main(%x: u8[4]) {
     %s = constant f32[] [0.5]
