@@ -46,6 +46,23 @@ def modern(path):
     return onnx.version_converter.convert_version(model, OPSET) if old else model
 
 
+def make_nncf(source, target, feeds):
+    """Writes what NNCF makes of the file `source` for OpenVINO, an .xml file."""
+    import nncf
+    import openvino
+
+    model = openvino.Core().read_model(str(source))
+    model.reshape({name: list(value.shape) for name, value in feeds.items()})
+    made = nncf.quantize(model, nncf.Dataset(list(samples(feeds))), subset_size=SAMPLES)
+    openvino.save_model(made, str(target), compress_to_fp16=False)
+
+
+def save_samples(target, feeds):
+    """Writes the samples for compile-model --calibration: rows of each input."""
+    rows = list(samples(feeds))
+    numpy.savez(target, **{name: numpy.concatenate([row[name] for row in rows]) for name in feeds})
+
+
 def make(source, target, feeds):
     """Writes the quantized form of the file `source`."""
     import onnx
