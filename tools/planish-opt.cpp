@@ -1,4 +1,5 @@
 // planish-opt [FILE]: IR text in, named passes, IR text out; graphs and loop functions alike.
+#include "planish/graph/Evaluate.h"
 #include "planish/graph/Text.h"
 #include "planish/loop/Passes.h"
 #include "planish/loop/Text.h"
@@ -12,6 +13,7 @@
 #include "planish/transform/Passes.h"
 #include "planish/transform/PlaceCodes.h"
 #include "planish/transform/Reduce.h"
+#include "run/Reports.h"
 
 #include <CLI/CLI.hpp>
 
@@ -22,6 +24,7 @@
 #include <fstream>
 #include <iostream>
 #include <iterator>
+#include <map>
 #include <unistd.h>
 
 using namespace planish;
@@ -32,7 +35,7 @@ constexpr int kInternal = 70;
 
 struct Options {
   std::string file = "-", blobs, reduce, profile;
-  std::vector<std::string> passes, printAfter;
+  std::vector<std::string> passes, printAfter, inputs;
   bool time = false;
 };
 
@@ -117,6 +120,56 @@ Result<std::vector<transform::PassRow>> graphPasses(const Options &o) {
   return chosen(std::span<const transform::PassRow>(all), o.passes);
 }
 
+// ---- evaluation -----------------------------------------------------------------------------------
+
+struct TypeRow {
+  DType dtype;
+  int32_t array;
+};
+constexpr TypeRow kTypes[] = {{DType::f32, PLANISH_F32}, {DType::u8, PLANISH_U8},
+                              {DType::i8, PLANISH_I8},   {DType::i32, PLANISH_I32},
+                              {DType::i64, PLANISH_I64}, {DType::b1, PLANISH_BOOL}};
+
+/// The tensors that NAME=FILE.npy give the graph's inputs.
+Result<std::vector<graph::Tensor>> readInputs(const graph::Graph &g, const std::vector<std::string> &files) {
+  std::map<std::string, graph::Tensor> given;
+  for (const std::string &argument : files) {
+    const size_t equals = argument.find('=');
+    if (equals == std::string::npos) return usage("--input '" + argument + "': expected NAME=FILE.npy");
+    const std::string path = argument.substr(equals + 1);
+    PLANISH_ASSIGN(const std::vector<std::byte> bytes, run::readFile(path));
+    PLANISH_ASSIGN(run::Array array, run::parseNpy(bytes, path));
+    auto row = std::ranges::find(kTypes, array.dtype, &TypeRow::array);
+    if (row == std::end(kTypes))
+      return badInput("'" + path + "' holds " + run::dtypeName(array.dtype) + ", which no graph takes");
+    given[argument.substr(0, equals)] = {row->dtype, array.shape,
+                                         std::make_shared<std::vector<std::byte>>(std::move(array.bytes))};
+  }
+  std::vector<graph::Tensor> tensors;
+  for (graph::ValueId v : g.inputs()) {
+    auto found = given.find(g[v].name);
+    if (found == given.end())
+      return usage("input '" + g[v].name + "' is not given: --input '" + g[v].name + "=FILE.npy'");
+    tensors.push_back(found->second);
+    given.erase(found);
+  }
+  if (!given.empty()) return usage("the graph has no input '" + given.begin()->first + "'");
+  return tensors;
+}
+
+/// Evaluates the graph's definition node by node; prints what run-model --digest prints of a compiled model.
+Status printDigests(const graph::Graph &g, const std::vector<std::string> &files) {
+  PLANISH_ASSIGN(const std::vector<graph::Tensor> inputs, readInputs(g, files));
+  PLANISH_ASSIGN(const std::vector<graph::Tensor> outputs, graph::evaluateStrict(g, inputs));
+  for (size_t i = 0; i < outputs.size(); ++i) {
+    auto row = std::ranges::find(kTypes, outputs[i].dtype, &TypeRow::dtype);
+    PLANISH_CHECK(row != std::end(kTypes), "an output of a type that no graph computes");
+    const run::Array array{row->array, outputs[i].shape, *outputs[i].data};
+    write(run::digestLine(g[g.outputs()[i]].name, array) + "\n");
+  }
+  return {};
+}
+
 Status runGraph(const std::string &text, const Options &o) {
   PLANISH_ASSIGN(auto rows, graphPasses(o));
   PLANISH_ASSIGN(graph::Blobs blobs, readBlobs(o.blobs));
@@ -130,6 +183,7 @@ Status runGraph(const std::string &text, const Options &o) {
   options.print = write;
   options.say = [](std::string_view line) { std::fprintf(stderr, "%.*s\n", int(line.size()), line.data()); };
   PLANISH_ASSIGN(g, transform::runPasses(std::move(g), rows, options));
+  if (!o.inputs.empty()) return printDigests(g, o.inputs);
   write(graph::print(g));
   return {};
 }
@@ -142,7 +196,8 @@ Status verifyAll(const std::vector<loop::FunctionRef> &functions) {
 
 Status runLoop(const std::string &text, const Options &o) {
   PLANISH_ASSIGN(auto rows, chosen(loop::passes(), o.passes));
-  if (!o.reduce.empty()) return usage("--reduce is for graphs, this text has loop functions");
+  if (!o.reduce.empty() || !o.inputs.empty())
+    return usage("--reduce and --input are for graphs, this text has loop functions");
   PLANISH_ASSIGN(std::vector<loop::FunctionRef> functions, loop::parse(text));
   PLANISH_TRY(verifyAll(functions));
   for (const loop::PassRow &pass : rows) {
@@ -169,7 +224,7 @@ void listPasses() {
     std::printf("loop   %-16s %s\n", std::string(row.name).c_str(), std::string(row.summary).c_str());
 }
 
-int run(int argc, char **argv) {
+int runTool(int argc, char **argv) {
   CLI::App app("Reads a graph or loop functions as text, runs passes, prints the result.", "planish-opt");
   app.set_version_flag("--version", std::string("planish-opt ") + kVersion);
   Options o;
@@ -188,6 +243,10 @@ int run(int argc, char **argv) {
       ->type_name("CMD");
   app.add_option("--profile", o.profile, "calibration profile for the pass place-codes")
       ->type_name("FILE.json");
+  app.add_option("--input", o.inputs,
+                 "an input of the graph, repeatable: evaluate the definition, print digests of the outputs "
+                 "instead of the text")
+      ->type_name("NAME=FILE.npy");
   app.add_flag("--time", o.time, "one line per pass on stderr");
   app.add_flag("--list-passes", list, "list the passes in order");
   app.add_flag("--list-ops", listOps, "print docs/operators.md: the operators, and the ONNX ones they serve");
@@ -210,7 +269,7 @@ int run(int argc, char **argv) {
 
 int main(int argc, char **argv) {
   try {
-    return run(argc, argv);
+    return runTool(argc, argv);
   } catch (const std::exception &e) {
     std::fprintf(stderr, "planish-opt: internal error: %s\n", e.what());
     return kInternal;

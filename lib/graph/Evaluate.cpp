@@ -2,6 +2,7 @@
 
 #include "Immediate.h"
 #include "planish/loop/Interpret.h"
+#include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/support/Text.h"
 
@@ -14,8 +15,10 @@ namespace {
 class Evaluation {
 public:
   /// A region is given the sizes of the graph around it.
-  Evaluation(const Graph &graph, bool keepEverything, std::map<Var, int64_t> given = {})
-      : g(graph), keepAll(keepEverything), values(graph.values().size()), sizes(std::move(given)) {}
+  Evaluation(const Graph &graph, bool keepEverything, bool strictForm = false,
+             std::map<Var, int64_t> given = {})
+      : g(graph), keepAll(keepEverything), strict(strictForm), values(graph.values().size()),
+        sizes(std::move(given)) {}
 
   Status run(std::span<const Tensor> inputs) {
     if (inputs.size() != g.inputs().size())
@@ -139,6 +142,7 @@ private:
     }
     loop::Function f =
         node.op->loops ? loopsOf(node, g, in, out) : loop::definition(computeOf(node, g, in, out[0]));
+    if (strict) f = loop::legalize(f, {.fma = false, .scale2 = false});
     std::vector<void *> params;
     for (const loop::Buffer &b : f.params) params.push_back(memory.at(b));
     std::vector<int64_t> scalars;
@@ -156,7 +160,7 @@ private:
   /// The results of the region that the condition chooses.
   Status control(const Node &node) {
     bool chosen = values[node.inputs[0].index].data->front() != std::byte{0};
-    Evaluation region(node.regions[chosen ? 0 : 1], false, sizes);
+    Evaluation region(node.regions[chosen ? 0 : 1], false, strict, sizes);
     std::vector<Tensor> inputs;
     for (ValueId v : std::span(node.inputs).subspan(1)) inputs.push_back(values[v.index]);
     PLANISH_TRY(region.run(inputs));
@@ -185,7 +189,7 @@ private:
   }
 
   const Graph &g;
-  bool keepAll;
+  bool keepAll, strict;
   std::vector<Tensor> values;
   std::vector<int> reads;
   std::map<Var, int64_t> sizes;
@@ -195,6 +199,12 @@ private:
 
 Result<std::vector<Tensor>> evaluate(const Graph &g, std::span<const Tensor> inputs) {
   Evaluation e(g, false);
+  PLANISH_TRY(e.run(inputs));
+  return e.outputs();
+}
+
+Result<std::vector<Tensor>> evaluateStrict(const Graph &g, std::span<const Tensor> inputs) {
+  Evaluation e(g, false, true);
   PLANISH_TRY(e.run(inputs));
   return e.outputs();
 }

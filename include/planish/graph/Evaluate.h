@@ -16,7 +16,10 @@ struct Tensor {
 
 /// Values of the outputs for the inputs given, in order; symbols take the sizes of the inputs.
 Result<std::vector<Tensor>> evaluate(const Graph &g, std::span<const Tensor> inputs);
-/// The same, and every value of the graph by its index (constants included).
+/// The same with exp, tanh and others by the polynomials of compiled code in strict form, where they are
+/// otherwise as exact as floats are: the bits of a quantized model on every target.
+Result<std::vector<Tensor>> evaluateStrict(const Graph &g, std::span<const Tensor> inputs);
+/// The first, and every value of the graph by its index (constants included).
 Result<std::vector<Tensor>> evaluateAll(const Graph &g, std::span<const Tensor> inputs);
 
 /// A fused group, or a single node, as one computation over the given buffers: the anchor with every
