@@ -114,6 +114,27 @@ TEST(Calibrate, OutliersAreClippedWhereThatPays) {
     EXPECT_LE(meanSquaredError(numbers, best), 1.1 * meanSquaredError(numbers, {-5, most})) << most;
 }
 
+TEST(Calibrate, EntropyIsNotMisledByChance) {
+  // Few numbers fill many bins unevenly; that alone must not make a narrow range look better.
+  for (size_t count : {2000U, 20000U, 200000U}) {
+    std::vector<float> numbers = normal(count, 4);
+    Range r = quant::calibrated(of(numbers), Calibrator::Entropy);
+    EXPECT_LT(r.least, -2.5) << count;
+    EXPECT_GT(r.most, 2.5) << count;
+  }
+}
+
+TEST(Calibrate, EntropyLooksBesideZero) {
+  // What a ReLU makes zero has an exact code, however many numbers that are.
+  std::vector<float> numbers = normal(100000, 5);
+  for (float &x : numbers) x = std::abs(x);
+  Range without = quant::calibrated(of(numbers), Calibrator::Entropy);
+  numbers.resize(1000000, 0.0F);
+  Range with = quant::calibrated(of(numbers), Calibrator::Entropy);
+  EXPECT_NEAR(with.most, without.most, 0.05);
+  EXPECT_GT(with.most, 2.5);
+}
+
 TEST(Calibrate, OnlyWhatAFunctionLeavesCounts) {
   std::vector<float> numbers = normal(100000, 3);
   for (float &x : numbers) x *= 10;
