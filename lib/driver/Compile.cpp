@@ -151,13 +151,23 @@ std::string tuningNote(const Program &p, const schedule::TuningDatabase &db, con
   return r;
 }
 
-/// What of a quantized model has no integer form.
-std::string realNodesNote(const std::vector<std::string> &nodes) {
+/// Nodes by name, the first of many.
+std::string namesOf(const std::vector<std::string> &nodes) {
   constexpr size_t kNamed = 12;
   std::string names;
   for (size_t i = 0; i < std::min(nodes.size(), kNamed); ++i) names += (i ? ", " : "") + nodes[i];
-  return std::to_string(nodes.size()) + " nodes of the quantized model compute with real numbers: " + names +
-         (nodes.size() > kNamed ? ", ..." : "");
+  return names + (nodes.size() > kNamed ? ", ..." : "");
+}
+
+/// What of a quantized model has no integer form.
+std::string realNodesNote(const std::vector<std::string> &nodes) {
+  return std::to_string(nodes.size()) +
+         " nodes of the quantized model compute with real numbers: " + namesOf(nodes);
+}
+
+/// What the calibration found codes to be too coarse for.
+std::string sensitiveNodesNote(const std::vector<std::string> &nodes) {
+  return "codes would cost these nodes most of the accuracy, so they read real numbers: " + namesOf(nodes);
 }
 
 /// What faster kernels cost in memory.
@@ -209,6 +219,7 @@ Result<Artifact> compile(const Options &o) {
   clock.lap("import");
 
   PLANISH_ASSIGN(Graph graph, transformed(std::move(model.graph), o, target, art));
+  if (o.int8 && !o.int8->profile.real.empty()) art.notes.push_back(sensitiveNodesNote(o.int8->profile.real));
   if (auto real = transform::realNodes(graph); !real.empty()) {
     art.notes.push_back(realNodesNote(real));
     target.strict = true;

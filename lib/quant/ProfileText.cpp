@@ -75,6 +75,7 @@ public:
             r.equalization[entry.first.str()].push_back(int(std::clamp(e, -kMostExponent, kMostExponent)));
         }
     path.clear();
+    if (o->get("real")) r.real = strings(*o, "real");
     if (const json::Object *values = object(*o, "values"))
       for (const auto &[name, value] : *values) {
         path = "values." + name.str() + ".";
@@ -115,6 +116,18 @@ private:
       auto x = (*list)[i].getAsNumber();
       if (!x || !std::isfinite(*x)) note(field, "has something else than numbers");
       r.push_back(x.value_or(0));
+    }
+    return r;
+  }
+
+  std::vector<std::string> strings(const json::Object &o, const char *field) {
+    std::vector<std::string> r;
+    const json::Array *list = o.getArray(field);
+    if (!list) note(field, "is missing or no list");
+    for (size_t i = 0; list && i < list->size(); ++i) {
+      auto text = (*list)[i].getAsString();
+      if (!text) note(field, "has something else than texts");
+      r.push_back(text ? text->str() : std::string());
     }
     return r;
   }
@@ -162,6 +175,8 @@ private:
 
 std::string print(const Profile &p) {
   json::Object values, equalization;
+  json::Array real;
+  for (const std::string &node : p.real) real.push_back(json::fixUTF8(node));
   for (const auto &[name, exponents] : p.equalization)
     equalization[json::fixUTF8(name)] = json::Array(exponents);
   for (const auto &[name, value] : p.values) values[json::fixUTF8(name)] = jsonOf(value);
@@ -171,6 +186,7 @@ std::string print(const Profile &p) {
                                                           {"samples", int64_t(p.samples)},
                                                           {"calibrator", std::string(nameOf(p.calibrator))},
                                                           {"equalization", std::move(equalization)},
+                                                          {"real", std::move(real)},
                                                           {"values", std::move(values)}})
                               << "\n";
   return r;

@@ -49,4 +49,13 @@ std::optional<Channels> channelsOf(const Graph &g, const Node &node, const Meani
   return std::nullopt;
 }
 
+double multiplicationsOf(const Graph &g, const Node &node) {
+  auto meaning = meaningOf(g, node);
+  if (!meaning) return 0;
+  double r = 1;
+  for (auto *axes : {&meaning->compute.space, &meaning->compute.reduce})
+    for (const loop::Iter &axis : *axes) r *= double(loop::rangeOf(axis.extent).hi);
+  return r;
+}
+
 } // namespace planish::transform

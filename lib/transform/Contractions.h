@@ -22,4 +22,7 @@ std::optional<Channels> channelsOf(const Graph &g, const Node &node, const Meani
 /// The same along whichever dimension of the output the weights have slices for.
 std::optional<Channels> channelsOf(const Graph &g, const Node &node, const Meaning &m);
 
+/// Terms of all sums of a contraction, symbols at their bounds.
+double multiplicationsOf(const Graph &g, const Node &node);
+
 } // namespace planish::transform

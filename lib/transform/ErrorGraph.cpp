@@ -1,6 +1,7 @@
 // A quantized model beside its reference.
 #include "planish/transform/Layers.h"
 
+#include "Contractions.h"
 #include "IntegerOperands.h"
 #include "LayerParts.h"
 #include "planish/ops/Ops.h"
@@ -226,16 +227,6 @@ std::optional<Node> counterpartOf(const ErrorGraph &e, size_t layer) {
       e.quantized.type(a.inputs[1]).shape != e.reference.type(b.inputs[1]).shape)
     return std::nullopt;
   return b;
-}
-
-/// Terms of all sums of a contraction, symbols at their bounds.
-double multiplicationsOf(const Graph &g, const Node &node) {
-  auto meaning = meaningOf(g, node);
-  if (!meaning) return 0;
-  double r = 1;
-  for (auto *axes : {&meaning->compute.space, &meaning->compute.reduce})
-    for (const loop::Iter &axis : *axes) r *= double(loop::rangeOf(axis.extent).hi);
-  return r;
 }
 
 /// The elements of a tensor by index along an axis.

@@ -349,7 +349,9 @@ std::vector<ValueId> valuesToProfile(const Graph &g) {
 Result<Graph> placeCodes(const Graph &given, const quant::Profile &profile, const CodeOptions &options) {
   PLANISH_TRY(checkNames(given, options.keepFloat));
   PLANISH_ASSIGN(Graph g, equalized(given, profile.equalization));
-  CodePlan plan = planCodes(g, [&](const Node &n) { return isNamed(n, options.keepFloat); });
+  std::set<std::string> real = options.keepFloat;
+  real.insert(profile.real.begin(), profile.real.end());
+  CodePlan plan = planCodes(g, [&](const Node &n) { return isNamed(n, real); });
   Calibrator calibrator = options.calibrator.value_or(profile.calibrator);
   PLANISH_ASSIGN(auto codings, CodingChooser(g, plan, profile, calibrator).run());
   return Placer(g, plan, profile, std::move(codings)).run();

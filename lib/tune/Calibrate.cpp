@@ -1,5 +1,7 @@
 #include "planish/tune/Calibrate.h"
 
+#include "RealLayers.h"
+
 #include "planish/transform/Equalize.h"
 #include "planish/transform/PlaceCodes.h"
 
@@ -23,15 +25,17 @@ Result<quant::Profile> profiled(const graph::Graph &g, Samples &samples, quant::
 
 Result<quant::Profile> calibrate(const graph::Graph &g, Samples &samples, quant::Calibrator calibrator) {
   if (samples.count() == 0) return badInput("there are no samples to calibrate with");
-  PLANISH_ASSIGN(quant::Profile first, profiled(g, samples, calibrator));
-  quant::Equalization factors = transform::equalization(g, first);
-  if (factors.empty()) return first;
-  // Channels change their sizes, so values are looked at once more.
-  PLANISH_ASSIGN(graph::Graph equalized, transform::equalized(g, factors));
-  PLANISH_ASSIGN(quant::Profile second, profiled(equalized, samples, calibrator));
-  second.graph = first.graph;
-  second.equalization = std::move(factors);
-  return second;
+  PLANISH_ASSIGN(quant::Profile r, profiled(g, samples, calibrator));
+  if (quant::Equalization factors = transform::equalization(g, r); !factors.empty()) {
+    // Channels change their sizes, so values are looked at once more.
+    PLANISH_ASSIGN(graph::Graph equalized, transform::equalized(g, factors));
+    std::string graph = r.graph;
+    PLANISH_ASSIGN(r, profiled(equalized, samples, calibrator));
+    r.graph = std::move(graph);
+    r.equalization = std::move(factors);
+  }
+  PLANISH_ASSIGN(r.real, realLayers(g, r, samples));
+  return r;
 }
 
 } // namespace planish::tune

@@ -31,6 +31,7 @@ struct Profile {
   uint64_t samples = 0;
   Calibrator calibrator = Calibrator::Mse; // to use where none is asked for
   Equalization equalization;
+  std::vector<std::string> real; // the user's nodes that read real numbers: codes there would cost too much
   std::map<std::string, ValueProfile> values; // by the value's name in that graph, equalized
   bool operator==(const Profile &) const = default;
 };

@@ -46,6 +46,7 @@ TEST(Profile, KnowsChannels) {
 
 TEST(Profile, ReadsWhatItWrites) {
   Profile p = gathered();
+  p.real = {"Conv_1", "a node"};
   auto read = quant::parseProfile(quant::print(p), "p.json");
   ASSERT_TRUE(read) << read.error().text;
   EXPECT_EQ(*read, p);
@@ -70,6 +71,8 @@ TEST(Profile, SaysWhatIsWrong) {
             "'p.json': calibrator is 'kl'; calibrate again");
   EXPECT_EQ(complaint(head(R"("calibrator": "mse")")),
             "'p.json': values is missing or no object; calibrate again");
+  EXPECT_EQ(complaint(head(R"("calibrator": "mse", "real": [1], "values": {})")),
+            "'p.json': real has something else than texts; calibrate again");
   EXPECT_EQ(complaint(head(R"("calibrator": "mse", "values": {"v": {"least": 1, "most": 0}})")),
             "'p.json': values.v.least is above most; calibrate again");
   EXPECT_EQ(complaint(head(R"("calibrator": "mse", "values": {"v": {"least": -1e40, "most": 0}})")),
