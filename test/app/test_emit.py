@@ -25,7 +25,7 @@ def test_forms(compile_model, net, tmp_path, form):
     assert compile_model(net, "--emit", form).stdout == done.stdout
 
 
-@pytest.mark.parametrize("arguments", [["--emit=llvm"], ["--emit=asm"], ["-o", "out"]])
+@pytest.mark.parametrize("arguments", [["--emit=llvm"], ["--emit=asm"]])
 def test_a_device_has_its_own_forms_only(compile_model, net, tmp_path, arguments):
     assert "use --emit opencl" in compile_model(net, *arguments, "--target", "opencl", expect=3, cwd=tmp_path).stderr
     assert not (tmp_path / "out").exists()
