@@ -4,6 +4,7 @@
 #include "Documents.h"
 #include "Metadata.h"
 
+#include "planish/artifact/RuntimeBitcode.h"
 #include "planish/codegen/Link.h"
 #include "planish/codegen/Llvm.h"
 #include "planish/support/Hash.h"
