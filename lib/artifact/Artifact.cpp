@@ -95,8 +95,7 @@ Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &
   const codegen::LaunchStyle launches = parts.device ? deviceLaunches() : codegen::LaunchStyle();
   job("host.o",
       [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object, launches); });
-  job("runtime.o",
-      [&] { return codegen::compileBitcode(runtimeOf(target), target); });
+  job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
   job("model.o",
       [&] { return modelObject(p, target, parts.target.name, buildId, parts.device.has_value()); });
   if (parts.device) {

@@ -246,7 +246,8 @@ Result<Artifact> compile(const Options &o) {
   }
   Target host = target;
   if (target.device == DeviceKind::Cpu) {
-    if (auto estimate = artifact::estimateOf(program, target)) art.notes.push_back(artifact::textOf(*estimate));
+    if (auto estimate = artifact::estimateOf(program, target))
+      art.notes.push_back(artifact::textOf(*estimate));
   } else {
     PLANISH_ASSIGN(host, parseTarget(o.host));
     if (host.device != DeviceKind::Cpu || host.architecture != Architecture::X86_64)

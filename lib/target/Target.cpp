@@ -107,8 +107,9 @@ std::string knownTargets() {
   std::string r = "known are cpu";
   for (const CpuFamily *family : kFamilies)
     r += ", " + joined(family->presets, [](const Preset &p) { return "cpu:" + std::string(p.cpu); });
-  return r + ", each with +feature and -feature behind it, bare: instead of cpu: where there is no operating "
-             "system, and opencl, " +
+  return r +
+         ", each with +feature and -feature behind it, bare: instead of cpu: where there is no operating "
+         "system, and opencl, " +
          joined(kOpenCl, [](const OpenClPreset &p) { return std::string(p.name); });
 }
 

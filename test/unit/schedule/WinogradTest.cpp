@@ -196,8 +196,8 @@ TEST(Winograd, RoundingErrorIsAsStated) {
     }
 }
 
-// Direct sums of 2304 products: in parts their error grows with the square root of a part's length, not of all;
-// strict sums are formed term by term.
+// Direct sums of 2304 products: in parts their error grows with the square root of a part's length, not of
+// all; strict sums are formed term by term.
 TEST(Contraction, LongSumsAreFormedInParts) {
   std::vector<Target> targets = machineLevels();
   if (targets.empty()) GTEST_SKIP() << "no code for this machine";
