@@ -1,6 +1,7 @@
 #include "ConstantText.h"
 
 #include <bit>
+#include <charconv>
 #include <limits>
 
 namespace planish::graph {
@@ -29,9 +30,22 @@ template <class F> auto withElement(DType dtype, F fn) {
   PLANISH_CHECK(false, "an unknown element type");
 }
 
-bool readsBack(float value) {
-  return value == value || (std::bit_cast<uint32_t>(value) & 0x7fffffffu) ==
-                               std::bit_cast<uint32_t>(std::numeric_limits<float>::quiet_NaN());
+template <class T> bool readsBack(T value) {
+  using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
+  return value == value ||
+         std::bit_cast<Bits>(value) << 1 == std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN()) << 1;
+}
+
+/// What i64 does not hold.
+Result<uint64_t> natural(Lexer &lexer) {
+  const Token token = lexer.peek();
+  uint64_t value = 0;
+  const char *end = token.text.data() + token.text.size();
+  auto [rest, problem] = std::from_chars(token.text.data(), end, value);
+  if (token.kind != TokenKind::Integer || rest != end || problem != std::errc())
+    return lexer.error("a value of type u64");
+  lexer.next();
+  return value;
 }
 
 template <class T> Result<Bytes> parseAs(Lexer &lexer, const TensorType &type) {
@@ -43,6 +57,8 @@ template <class T> Result<Bytes> parseAs(Lexer &lexer, const TensorType &type) {
     if constexpr (std::is_floating_point_v<T>) {
       PLANISH_ASSIGN(double number, lexer.number());
       value = T(number);
+    } else if constexpr (std::is_same_v<T, uint64_t>) {
+      PLANISH_ASSIGN(value, natural(lexer));
     } else {
       PLANISH_ASSIGN(int64_t number, lexer.integer());
       value = T(number);

@@ -179,7 +179,8 @@ private:
         shared.add(sharedIndex, at), depth.add(term, at);
         (isLeft ? rows : columns).add(place, at);
         Stmt bring = store(to, {d, i}, substitute(operand, at));
-        // A guard that speaks of columns stands at the other operand: one zero is enough.
+        // One zero is enough, so a guard stands at the operand whose axes it speaks of; at both where it
+        // speaks of the depth alone.
         for (const Expr &guard : def.where)
           if (ofSide(guard, isLeft)) bring = ifThen(lessEqual(imm(0), substitute(guard, at)), bring);
         bring = ifThen(lessThan(term, depth.count), bring);
@@ -189,8 +190,8 @@ private:
     });
   }
   bool ofSide(const Expr &guard, bool isLeft) const {
-    bool speaksOfColumns = std::ranges::any_of(r.columns, [&](const Axis &x) { return dependsOn(guard, x); });
-    return speaksOfColumns != isLeft;
+    return std::ranges::none_of(isLeft ? r.columns : r.rows,
+                                [&](const Axis &x) { return dependsOn(guard, x); });
   }
 
   Stmt start() const {

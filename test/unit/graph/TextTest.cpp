@@ -60,11 +60,14 @@ TEST(GraphText, ConstantsReadBackBitByBit) {
   ValueId e = g.addConstant<float>(DType::f32, {33}, std::vector<float>(33, 1.5f));
   ValueId f = g.addConstant<int8_t>(DType::i8, {}, {-128});
   ValueId none = g.addConstant<float>(DType::f32, {0, 3}, {});
-  g.setOutputs({a, b, c, d, e, f, none});
+  ValueId h = g.addConstant<uint64_t>(DType::u64, {2}, {0, UINT64_MAX});
+  ValueId i = g.addConstant<double>(DType::f64, {2}, {0.1, -std::numeric_limits<double>::infinity()});
+  ValueId j = g.addConstant<double>(DType::f64, {1}, {std::nan("1")});
+  g.setOutputs({a, b, c, d, e, f, h, i, j, none});
   expectRoundTrip(g);
   Blobs blobs;
   print(g, &blobs);
-  EXPECT_EQ(blobs.size(), 2u);
+  EXPECT_EQ(blobs.size(), 3u);
 }
 
 TEST(GraphText, AttributesOfEveryKind) {
@@ -126,6 +129,8 @@ TEST(GraphText, Complaints) {
             "line 1, column 35: expected as many elements as f32[2] has, found '['");
   EXPECT_EQ(complaint("graph @m() { %c = constant f32[2] #0123456789abcdef return %c }"),
             "line 1, column 35: expected a constant that is among the blobs, found '#'");
+  EXPECT_EQ(complaint("graph @m() { %c = constant u64[1] [-1] return %c }"),
+            "line 1, column 36: expected a value of type u64, found '-1'");
   EXPECT_EQ(complaint("graph @m() { %c = constant u8[1] [256] return %c }"),
             "line 1, column 35: expected a value of type u8, found '256'");
   EXPECT_NE(complaint("graph @m(%x: f32[2]) { %y: f32[2] = halve(%x) {dims=1} return %y }").find("'dims'"),
