@@ -269,6 +269,7 @@ Result<const KernelSet::Shared *> KernelSet::shared(StepCompute step) {
     f = loop::legalize(loop::unroll(loop::vectorize(step.definition)), legalOn(target));
     s.templateName = "loops";
     s.imperative = true;
+    s.nanoseconds = storeNanoseconds(step.definition);
   } else {
     schedule::Config config;
     step.compute.name = "kernel";

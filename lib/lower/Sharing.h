@@ -14,6 +14,10 @@ namespace planish::lower {
 /// The elements of each parameter that either half of a kernel's tasks touches. `f` before loop passes.
 CoreParts coreParts(const loop::Function &f);
 
+/// About how long one core takes for loops that no template made: a nanosecond for each element stored, at
+/// the bounds of all sizes, and ten milliseconds at most.
+double storeNanoseconds(const loop::Function &f);
+
 /// The kernels of `steps` that one core should run alone.
 std::set<const loop::Function *> keptWhole(const std::vector<LoweredStep> &steps, const Target &target);
 

@@ -80,6 +80,10 @@ TEST(Sharing, TasksAreCountedOverAllParallelLoops) {
   EXPECT_EQ(parts.cores[1][0].written[0].lo, 32);
 }
 
+TEST(Sharing, LoopsTakeTheirTimeByTheElementsTheyStore) {
+  EXPECT_EQ(storeNanoseconds(*copyFunction(10, true)), double(kRows * 10));
+}
+
 TEST(Sharing, LongWorkIsSharedAndShortWorkIsNot) {
   EXPECT_EQ(shared({step(0, 16, true, 1e5), step(1, 16, true, 1e5)}), (std::vector{true, true}));
   EXPECT_EQ(shared({step(0, 16, true, 300), step(1, 16, true, 300)}), (std::vector{false, false}));
