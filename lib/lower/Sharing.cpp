@@ -15,7 +15,8 @@ using Box = CoreParts::Box;
 
 namespace {
 
-/// Measured between two cores of one socket (planish-peak's round trip, and copies of what the other wrote).
+/// Between two cores of one socket a round trip took some 300 ns, and what the other wrote came at 4 to 12
+/// GB/s.
 constexpr double kHandOver = 600;    // nanoseconds: a job there, its end back
 constexpr double kTransfer = 0.14;   // nanoseconds a byte
 /// Nanoseconds a byte from the own cache: what kernels that compute little take at least.

@@ -1,5 +1,5 @@
 // Which kernels the cores share. A core reads what it has written itself from its own cache, but what another
-// has just written comes line by line, several times slower than from memory. So to split a small kernel, or
+// has just written comes line by line, slower than from memory. So to split a small kernel, or
 // one whose halves need what the other core holds, can cost more than half of its work. The times that the
 // templates expect are weighed against that for the whole program, because it depends on a kernel's
 // neighbours.

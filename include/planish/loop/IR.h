@@ -84,7 +84,7 @@ enum class BinaryOp : uint8_t {
 /// The closed set of functions. Rows of a table (Intrinsics in IR.cpp) give name and arity.
 enum class Intrinsic : uint8_t {
   Fma,       // f32: a*b + c, one rounding
-  Dot4,      // i32: c + sum of 4 products u8*s8; the operands have four lanes per lane of c
+  Dot4,      // i32: c + sum of 4 products u8*s8, or s8*s8; the operands have four lanes per lane of c
   Round,     // f32 or f64 to the nearest integer, ties to even
   Floor,     // f32, f64
   Ceil,      // f32, f64
