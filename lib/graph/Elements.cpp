@@ -5,6 +5,8 @@
 #include "planish/graph/OpDef.h"
 #include "planish/loop/Rewrite.h"
 
+#include <algorithm>
+
 namespace planish::graph {
 
 namespace {
@@ -96,17 +98,20 @@ private:
   }
 
   std::optional<Expr> at(const Expr &e, const loop::Substitution &point) {
+    unknowns.clear();
     Expr r = loop::rewrite(loop::substitute(e, point), [&](const Expr &x) {
       auto *access = loop::as<loop::Load>(x);
       return access ? loaded(*access, x->type) : x;
     });
-    if (loop::dependsOn(r, unknown)) return std::nullopt;
+    if (std::ranges::any_of(unknowns, [&](const Var &v) { return loop::dependsOn(r, v); }))
+      return std::nullopt;
     return folded(isFloat(r->type.dtype) ? r : loop::simplify(r, {}));
   }
 
-  /// What a load reads; `unknown` may still vanish in a select.
+  /// What a load reads; what is unknown may still vanish in a select. Each unknown is one of its own: two of
+  /// them need not be equal.
   Expr loaded(const loop::Load &access, Type type) {
-    Expr poison = loop::cast(type.dtype, loop::use(unknown));
+    Expr poison = loop::cast(type.dtype, loop::use(unknowns.emplace_back(loop::var("unknown"))));
     if (access.mask) {
       auto mask = loop::constantOf(loop::simplify(access.mask, {}));
       if (!mask) return poison;
@@ -137,7 +142,7 @@ private:
   loop::Compute c;
   std::vector<loop::Buffer> in;
   ElementFn element;
-  Var unknown = loop::var("unknown");
+  std::vector<Var> unknowns; // of the expression at hand
 };
 
 } // namespace
