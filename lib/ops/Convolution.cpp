@@ -3,6 +3,7 @@
 #include "Window.h"
 
 #include <algorithm>
+#include <cstring>
 
 namespace planish::ops {
 
@@ -345,6 +346,62 @@ const OpDef kConvTranspose = {.name = "conv_transpose",
                               .infer = inferConvTranspose,
                               .compute = computeConvTranspose,
                               .integer = integerConvTranspose};
+
+namespace {
+
+/// The shape of weights [o, phase, k...] as [o, channel, steps * k...], and for each element which one it
+/// was: tap k of a phase is tap first + steps * k of its channel. Nothing unless each phase there is comes
+/// once.
+std::optional<Ints> weightsOverPhases(const Ints &shape, int64_t channels, const Ints &steps,
+                                      std::span<const Phase> phases, Ints &from) {
+  Ints to{shape[0], channels};
+  for (size_t d = 0; d < steps.size(); ++d) to.push_back(shape[d + 2] * steps[d]);
+  int64_t count = 1, taps = 1;
+  for (int64_t size : to) count *= size;
+  for (size_t d = 2; d < shape.size(); ++d) taps *= shape[d];
+  if (count != shape[0] * shape[1] * taps || size_t(shape[1]) != phases.size()) return std::nullopt;
+  from.assign(size_t(count), -1);
+  for (int64_t i = 0; i < count; ++i) {
+    int64_t tap = i % taps, phase = i / taps % shape[1], out = i / taps / shape[1];
+    const Phase &p = phases[size_t(phase)];
+    int64_t at = 0, inner = 1;
+    for (size_t d = steps.size(); d-- > 0; inner *= to[d + 2]) {
+      at += inner * (tap % shape[d + 2] * steps[d] + p.first[d]);
+      tap /= shape[d + 2];
+    }
+    at += inner * (p.channel + channels * out);
+    if (from[size_t(at)] >= 0) return std::nullopt;
+    from[size_t(at)] = i;
+  }
+  return to;
+}
+
+} // namespace
+
+std::optional<ValueId> overPhases(graph::Graph &g, const graph::Node &node, std::vector<ValueId> operands,
+                                  ValueId image, const Ints &steps, std::span<const Phase> phases) {
+  if (node.op != &kConv || !g[operands[1]].isConstant() || !g.type(image).shape[1].isConstant())
+    return std::nullopt;
+  ConvAttrs a = node.attrs.as<ConvAttrs>();
+  if (a.group != 1 || std::ranges::any_of(a.dilations, [](int64_t d) { return d != 1; })) return std::nullopt;
+  const graph::Value weights = g[operands[1]];
+  Ints from;
+  auto shape = weightsOverPhases(*constantShape(weights.type.shape), g.type(image).shape[1].constant(), steps,
+                                 phases, from);
+  if (!shape) return std::nullopt;
+  for (size_t d = 0; d < steps.size(); ++d)
+    for (Ints *sizes : {&a.strides, &a.padsBegin, &a.padsEnd}) (*sizes)[d] *= steps[d];
+
+  size_t size = byteSize(weights.type.dtype);
+  auto bytes = std::make_shared<std::vector<std::byte>>(from.size() * size);
+  for (size_t i = 0; i < from.size(); ++i)
+    std::memcpy(bytes->data() + i * size, weights.data->data() + size_t(from[i]) * size, size);
+  operands[0] = image;
+  operands[1] = g.addConstant({weights.type.dtype, Shape(shape->begin(), shape->end()), {}, {}}, bytes);
+  // A bias by borders may not fit the larger window's.
+  auto made = g.append(kConv, a, std::move(operands), node.loc);
+  return made ? std::optional((*made)[0]) : std::nullopt;
+}
 
 Family convolutionFamily() {
   return {{&kConv, &kConvTranspose}, {{"Conv", 1, importConv}, {"ConvTranspose", 1, importConvTranspose}}};

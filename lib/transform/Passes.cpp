@@ -17,9 +17,10 @@ namespace planish::transform {
 
 namespace {
 
-const std::array<PassRow, 8> &table() {
-  static const std::array<PassRow, 8> rows{{
+const std::array<PassRow, 9> &table() {
+  static const std::array<PassRow, 9> rows{{
       {"quantize", "folds quantize and dequantize around operators into integer kernels", quantize},
+      {"fold-phases", "merges space-to-depth into the convolution that reads it", foldPhases},
       {"pad-channels", "appends channels of zeros where codes are summed over fewer than four", padChannels},
       {"fold-constants", "computes what depends on constants alone", foldConstants},
       {"canonicalize", "removes and merges what only renames elements", canonicalize},

@@ -50,5 +50,17 @@ Result<graph::ValueId> picked(graph::Graph &g, graph::ValueId x, size_t dim,
                               const std::vector<int64_t> &positions, graph::Loc loc);
 /// x with zeros behind it along a dimension, up to `size` of them in all.
 Result<graph::ValueId> extended(graph::Graph &g, graph::ValueId x, size_t dim, int64_t size, graph::Loc loc);
+/// What one channel holds of an image: of its channel `channel`, along each spatial dimension the elements
+/// from `first` on in steps.
+struct Phase {
+  int64_t channel;
+  std::vector<int64_t> first;
+};
+/// A convolution whose operand 0 has these phases of `image` as channels, as one of `image` itself
+/// (`operands` stand for the node's in `g`). Nothing where the node is no such convolution, or where it would
+/// sum more products.
+std::optional<graph::ValueId> overPhases(graph::Graph &g, const graph::Node &node,
+                                         std::vector<graph::ValueId> operands, graph::ValueId image,
+                                         const std::vector<int64_t> &steps, std::span<const Phase> phases);
 
 } // namespace planish::ops

@@ -24,6 +24,8 @@ Result<Graph> codesByFactors(const Graph &g);
 bool isQuantized(const Graph &g);
 /// The user's nodes that compute with real numbers in a graph that also has codes; none where it has none.
 std::vector<std::string> realNodes(const Graph &g);
+/// Convolutions whose channels are every other pixel of an image (space-to-depth) read the image itself.
+Result<Graph> foldPhases(const Graph &g);
 /// Appends channels of zeros to images and weights where codes are summed over fewer than four of them.
 Result<Graph> padChannels(const Graph &g);
 /// Evaluates nodes whose operands are all constants (results up to 16 MiB and cheap enough).

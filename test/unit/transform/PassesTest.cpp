@@ -285,7 +285,30 @@ TEST(Pipeline, StopsPrintsAndTimes) {
   EXPECT_EQ(opsOf(*r), Names{"conv"});
   ASSERT_EQ(printed.size(), 1u);
   EXPECT_NE(printed[0].find("mul("), std::string::npos);
-  EXPECT_EQ(said.size(), 5u);  // quantize, pad-channels, fold-constants, canonicalize, fold-scales
+  EXPECT_EQ(said.size(), 6u);  // quantize ... fold-scales
+}
+
+TEST(FoldPhases, KeepsMeaning) {
+  // Rows in threes, columns in twos, the phases out of order, over an image of two channels; the convolution
+  // has steps and unequal borders of its own.
+  std::string text = "graph @main(%x: f32[1,2,9,8]) {\n";
+  std::string parts;
+  for (int i : {4, 1, 5, 0, 3, 2}) {
+    std::string name = "%p" + std::to_string(i);
+    text += name + ": f32[1,2,3,4] = slice(%x) {begin=[0, 0, " + std::to_string(i / 2) + ", " +
+            std::to_string(i % 2) + "], steps=[1, 1, 3, 2], size=[1, 2, 3, 4]}\n";
+    parts += (parts.empty() ? "" : ", ") + name;
+  }
+  std::string weights;
+  for (int i = 0; i < 3 * 12 * 4; ++i) weights += (i ? ", " : "") + std::to_string(i * 7 % 11 - 5);
+  text += "%all: f32[1,12,3,4] = concat(" + parts + ") {axis=1}\n%w = constant f32[3,12,2,2] [" + weights +
+          "]\n%b = constant f32[3] [1, 2, 3]\n%y: f32[1,3,2,5] = conv(%all, %w, %b) {strides=[2, 1], "
+          "dilations=[1, 1], pads_begin=[0, 1], pads_end=[1, 1]}\nreturn %y\n}\n";
+  Graph g = parsed(text);
+  auto r = foldPhases(g);
+  ASSERT_TRUE(r) << r.error().text;
+  EXPECT_EQ(opsOf(*r), Names{"conv"});
+  EXPECT_EQ(test::differenceOf(g, *r, 3, 1e-6), "");
 }
 
 TEST(Pipeline, KeepsMeaning) {
