@@ -1,6 +1,6 @@
 // reduction.cpu: reductions along the contiguous axis: rows of a softmax, means of planes, dot
-// products of matrices that cannot be packed. Lanes (and a few vectors) own partial results, which
-// are merged at the end of each output.
+// products of matrices that cannot be packed, convolutions with one output channel. Lanes (and a few vectors)
+// own partial results, which are merged at the end of each output.
 #include "Internal.h"
 
 #include <algorithm>
@@ -10,14 +10,14 @@ namespace {
 
 using namespace loop;
 
-/// A reduction axis along which every operand is contiguous or constant.
+/// A reduction axis along which every operand is contiguous, or can be packed so, or stays the same.
 Axis laneAxis(const Kernel &k, const Target &t) {
   for (const Axis &a : k.reduceAxes()) {
     bool good = !k.guarded(a) && k.upperExtent(a) >= t.lanes(k.compute().accumulator), contiguous = false;
     for (const Expr &e : {k.compute().lhs, k.compute().rhs})
       for (const Expr &l : loadsIn(e)) {
         auto stride = strideOf(l, a);
-        good &= stride == 0 || stride == 1;
+        good &= stride == 0 || stride == 1 || k.canPack(l);
         contiguous |= stride == 1;
       }
     if (good && contiguous) return a;
@@ -50,6 +50,9 @@ std::vector<Axis> build(Kernel &k, const Config &c, const Target &t) {
   }
   k.mark(l, LoopKind::Vectorized);
   k.lanes(l);
+  for (const Expr &e : {k.compute().lhs, k.compute().rhs})
+    for (const Expr &x : loadsIn(e))
+      if (strideOf(x, l).value_or(2) > 1 && k.canPack(x)) k.pack(x);
   return outer;
 }
 

@@ -14,6 +14,10 @@ namespace {
 /// that vectors run along their rows.
 constexpr int64_t kFewChannels = 4;
 
+/// Windows over images of this many channels run in vectors along them. An image that lies plane by plane, as
+/// the user's do, is copied once then: reading it across planes takes many times longer.
+constexpr int64_t kManyChannels = 16;
+
 /// Dimension 1 innermost, unless it is too small to fill vectors.
 Layout channelsLast(const Shape &shape) {
   if (shape.size() < 3 || shape[1].upper() < kFewChannels) return {};
@@ -92,13 +96,36 @@ private:
     const Node &node = old[id];
     std::vector<ValueId> inputs = r(node.inputs);
     PLANISH_ASSIGN(bool reordered, orderColumns(node, inputs));
-    if (!reordered) return r.copy(id);
+    PLANISH_ASSIGN(bool converted, orderChannels(node, inputs));
+    if (!reordered && !converted) return r.copy(id);
     std::vector<std::string> names;
     for (ValueId v : node.outputs) names.push_back(old[v].name);
     PLANISH_ASSIGN(std::vector<ValueId> made,
                    r.graph().append(*node.op, node.attrs, inputs, node.loc, std::move(names)));
     for (size_t i = 0; i < made.size(); ++i) r.replace(node.outputs[i], made[i]);
     return {};
+  }
+
+  /// What likes many channels last gets images with theirs last.
+  Result<bool> orderChannels(const Node &node, std::vector<ValueId> &inputs) {
+    if (node.op->layout != graph::LayoutRule::ChannelsLast) return false;
+    bool changed = false;
+    for (ValueId &v : inputs) {
+      if (v == kAbsent || constGraph()[v].isConstant()) continue;
+      const TensorType type = constGraph().type(v);
+      if (type.rank() != old.type(node.outputs[0]).rank() || !type.layout.empty()) continue;
+      Layout order = channelsLast(type.shape);
+      if (order.empty() || type.shape[1].upper() < kManyChannels) continue;
+      auto known = channelsLastCopies.find(v);
+      if (known == channelsLastCopies.end()) {
+        PLANISH_ASSIGN(std::vector<ValueId> copied, r.graph().append(ops::kCopy, {}, {v}, node.loc));
+        r.graph().setLayout(copied[0], order);
+        known = channelsLastCopies.emplace(v, copied[0]).first;
+      }
+      v = known->second;
+      changed = true;
+    }
+    return changed;
   }
 
   /// A product of two run-time tensors reads one of them in vectors along a dimension of the result that
@@ -210,10 +237,13 @@ private:
     return {};
   }
 
+  const Graph &constGraph() const { return const_cast<graph::Rebuilder &>(r).graph(); }
+
   const Graph &old;
   graph::Rebuilder r;
   std::vector<std::vector<NodeId>> uses;
   std::vector<bool> liked, forUser;
+  std::map<ValueId, ValueId> channelsLastCopies; // of values of the new graph
 };
 
 } // namespace
