@@ -249,7 +249,9 @@ int runTool(int argc, char **argv) {
       ->type_name("NAME=FILE.npy");
   app.add_flag("--time", o.time, "one line per pass on stderr");
   app.add_flag("--list-passes", list, "list the passes in order");
-  app.add_flag("--list-ops", listOps, "print the reference of operators (docs/operators.md without its counts), and the ONNX ones they serve");
+  app.add_flag("--list-ops", listOps,
+               "print the reference of operators (docs/operators.md without its counts), and the ONNX ones "
+               "they serve");
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError &e) { return app.exit(e) == 0 ? 0 : exitCode(ErrorKind::Usage); }

@@ -129,8 +129,8 @@ loop::Function withoutTasks(const loop::Function &f) {
   return r;
 }
 
-/// What the target's code may contain. In strict form that is what all targets have, or what has the same bits: an
-/// instruction that scales by powers of two rounds as the product with the power does.
+/// What the target's code may contain. In strict form that is what all targets have, or what has the same
+/// bits: an instruction that scales by powers of two rounds as the product with the power does.
 loop::Legal legalOn(const Target &t) { return {t.fma && !t.strict, t.fma}; }
 
 } // namespace

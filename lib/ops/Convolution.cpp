@@ -3,6 +3,7 @@
 #include "Window.h"
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 
 namespace planish::ops {
@@ -250,23 +251,76 @@ std::vector<ValueId> importConv(Importer &i) {
                       withBias(i, x, w)));
 }
 
-/// Kernel equal to stride and no padding: every output has one tap, so it is a 1x1 convolution to
-/// kh*kw times the channels whose results are then put side by side.
-ValueId upsamplingConv(Importer &i, ValueId x, ValueId w, const Ints &kernel) {
-  Ints s = *constantShape(i.type(w).shape);
-  int64_t taps = kernel[0] * kernel[1], channels = s[1];
-  const Shape in = i.type(x).shape;
-  ValueId weights = reshaped(i, transposed(i, w, {1, 2, 3, 0}), {channels * taps, s[0], 1, 1});
-  std::vector<ValueId> operands{x, weights};
+/// Channels of the output from which on a transposed convolution fills vectors as it is.
+constexpr int64_t kFillsVectors = 16;
+
+/// A transposed convolution along one dimension by phases: result s q + r, in coordinates before cropping,
+/// sums taps r + s j of inputs q - j. So the s phases are the channels of a convolution with ceil(k / s)
+/// taps, put side by side.
+struct Phasing {
+  int64_t step, taps;    // s, ceil(k / s)
+  int64_t before, after; // padding of the input: all q of which some result is wanted
+  int64_t cropped;       // results before the first wanted one
+};
+Phasing phasingOf(const ConvTransposeAttrs &a, size_t d, int64_t kernel) {
+  int64_t s = a.strides[d], taps = (kernel + s - 1) / s, first = a.padsBegin[d] / s;
+  int64_t last = kernel - 1 - a.padsEnd[d] + a.outputPadding[d];
+  return {s, taps, taps - 1 - first, last < 0 ? -1 : last / s, a.padsBegin[d] % s};
+}
+
+/// Constant weights [c, o, k...] as those of the convolution that makes all phases: [o r..., c, j...] with
+/// the last input first; taps beyond the kernel are zeros.
+ValueId weightsByPhases(Importer &i, ValueId w, const std::array<Phasing, 2> &phases) {
+  Ints from = *constantShape(i.type(w).shape);
+  auto [s, t] = std::pair(phases[0], phases[1]);
+  Ints to{from[1] * s.step * t.step, from[0], s.taps, t.taps};
+  std::span<const float> data = graph::dataOf<float>(i.graph()[w]);
+  std::vector<float> moved(size_t(to[0] * to[1] * to[2] * to[3]));
+  for (int64_t c = 0; c < from[0]; ++c)
+    for (int64_t o = 0; o < from[1]; ++o)
+      for (int64_t y = 0; y < from[2]; ++y)
+        for (int64_t x = 0; x < from[3]; ++x) {
+          int64_t out = (o * s.step + y % s.step) * t.step + x % t.step;
+          int64_t row = s.taps - 1 - y / s.step, column = t.taps - 1 - x / t.step;
+          moved[size_t(((out * to[1] + c) * to[2] + row) * to[3] + column)] =
+              data[size_t(((c * from[1] + o) * from[2] + y) * from[3] + x)];
+        }
+  return i.graph().addConstant(DType::f32, to, moved);
+}
+
+/// A transposed convolution of images as a convolution to all phases of each result, which are then put side
+/// by side and cropped. Nothing where the padding of that would be negative. Weights that are no constant
+/// have one tap per phase.
+std::optional<ValueId> upsamplingConv(Importer &i, ValueId x, ValueId w, const Ints &kernel,
+                                      const ConvTransposeAttrs &a) {
+  std::array phases{phasingOf(a, 0, kernel[0]), phasingOf(a, 1, kernel[1])};
+  for (const Phasing &p : phases)
+    if (p.before < 0 || p.after < 0) return std::nullopt;
+  auto [s, t] = std::pair(phases[0], phases[1]);
+  Ints shape = *constantShape(i.type(w).shape);
+  int64_t channels = shape[1], area = s.step * t.step;
+  std::vector<ValueId> operands{x, !i.graph()[w].isConstant() ? reshaped(i, transposed(i, w, {1, 2, 3, 0}),
+                                                                         {channels * area, shape[0], 1, 1})
+                                                              : weightsByPhases(i, w, phases)};
   if (i.has(2)) {
     ValueId bias = reshaped(i, i.in(2), {channels, 1});
-    operands.push_back(reshaped(i, broadcastTo(i, bias, {channels, taps}), {channels * taps}));
+    operands.push_back(reshaped(i, broadcastTo(i, bias, {channels, area}), {channels * area}));
   }
-  ValueId y = i.append(kConv, ConvAttrs{{1, 1}, {1, 1}, {0, 0}, {0, 0}, 1}, operands);
-  y = transposed(i, reshaped(i, y, {in[0], channels, kernel[0], kernel[1], in[2], in[3]}),
+  ValueId y =
+      i.append(kConv, ConvAttrs{{1, 1}, {1, 1}, {s.before, t.before}, {s.after, t.after}, 1}, operands);
+  if (i.error()) return y;
+  const Shape made = i.type(y).shape;
+  y = transposed(i, reshaped(i, y, {made[0], channels, s.step, t.step, made[2], made[3]}),
                  {0, 1, 4, 2, 5, 3});
-  return reshaped(
-      i, y, {in[0], channels, dimOf(i, extentOf(in[2]) * kernel[0]), dimOf(i, extentOf(in[3]) * kernel[1])});
+  y = reshaped(
+      i, y, {made[0], channels, dimOf(i, extentOf(made[2]) * s.step), dimOf(i, extentOf(made[3]) * t.step)});
+  for (size_t d = 0; d < 2 && !i.error(); ++d) {
+    Expr size = (extentOf(i.type(x).shape[d + 2]) - 1) * a.strides[d] +
+                (kernel[d] + a.outputPadding[d] - a.padsBegin[d] - a.padsEnd[d]);
+    if (loop::equal(loop::simplify(size, {}), loop::simplify(extentOf(i.type(y).shape[d + 2]), {}))) continue;
+    y = sliced(i, y, int(d + 2), imm(phases[d].cropped), size);
+  }
+  return y;
 }
 
 /// Where the output's size is given, or SAME: the padding follows from it.
@@ -316,10 +370,15 @@ std::vector<ValueId> importConvTranspose(Importer &i) {
   }
   padFromOutput(i, x, kernel, a);
   if (i.error()) return one(x);
-  Ints zeros(n, 0), ones(n, 1);
-  if (n == 2 && a.strides == kernel && a.dilations == ones && a.padsBegin == zeros && a.padsEnd == zeros &&
-      a.outputPadding == zeros && a.group == 1)
-    return one(upsamplingConv(i, x, w, kernel));
+  auto one1 = [](int64_t v) { return v == 1; };
+  bool images = n == 2 && a.group == 1 && std::ranges::all_of(a.dilations, one1) &&
+                !std::ranges::all_of(a.strides, one1);
+  bool apart = a.strides == kernel && a.padsBegin == Ints(n, 0) && a.padsEnd == Ints(n, 0) &&
+               a.outputPadding == Ints(n, 0);
+  bool few = i.type(w).shape[1].constant() < kFillsVectors && i.graph()[w].isConstant() &&
+             i.type(w).dtype == DType::f32;
+  if (images && (apart || few))
+    if (auto y = upsamplingConv(i, x, w, kernel, a)) return one(*y);
   return one(i.append(kConvTranspose, a, withBias(i, x, w)));
 }
 

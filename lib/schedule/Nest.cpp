@@ -256,7 +256,8 @@ struct Nest {
     auto body = [&](const Env &e) {
       Stmt s = phase == Phase::Parts ? part(i + 1, e) : build(i + 1, e, phase);
       return (phase <= Phase::Parts || phase == Phase::Reduce) && a.var == k.prefetchAt
-                 ? block({s, prefetch(i, e)}) // after it: in front, LLVM 19 hoists the body's loads and spills
+                 ? block(
+                       {s, prefetch(i, e)}) // after it: in front, LLVM 19 hoists the body's loads and spills
                  : s;
     };
     Var v = var(a.var->name);

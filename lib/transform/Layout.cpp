@@ -97,7 +97,8 @@ private:
     std::vector<ValueId> inputs = r(node.inputs);
     PLANISH_ASSIGN(bool reordered, orderColumns(node, inputs));
     PLANISH_ASSIGN(bool converted, orderChannels(node, inputs));
-    if (!reordered && !converted) return r.copy(id);
+    PLANISH_ASSIGN(bool renamable, orderElements(node, inputs));
+    if (!reordered && !converted && !renamable) return r.copy(id);
     std::vector<std::string> names;
     for (ValueId v : node.outputs) names.push_back(old[v].name);
     PLANISH_ASSIGN(std::vector<ValueId> made,
@@ -116,16 +117,38 @@ private:
       if (type.rank() != old.type(node.outputs[0]).rank() || !type.layout.empty()) continue;
       Layout order = channelsLast(type.shape);
       if (order.empty() || type.shape[1].upper() < kManyChannels) continue;
-      auto known = channelsLastCopies.find(v);
-      if (known == channelsLastCopies.end()) {
-        PLANISH_ASSIGN(std::vector<ValueId> copied, r.graph().append(ops::kCopy, {}, {v}, node.loc));
-        r.graph().setLayout(copied[0], order);
-        known = channelsLastCopies.emplace(v, copied[0]).first;
-      }
-      v = known->second;
+      PLANISH_ASSIGN(v, inOrder(v, order, node.loc));
       changed = true;
     }
     return changed;
+  }
+
+  /// What would only rename the elements of a row-major operand gets one: a copy in another order is made in
+  /// blocks, while renaming out of order moves one element after the other.
+  Result<bool> orderElements(const Node &node, std::vector<ValueId> &inputs) {
+    if (node.op->cls != graph::OpClass::Movement || !node.op->outputView || node.inputs.size() != 1)
+      return false;
+    const TensorType type = constGraph().type(inputs[0]);
+    if (type.layout.empty() || constGraph()[inputs[0]].isConstant()) return false;
+    TensorType rowMajor = type;
+    rowMajor.layout.clear();
+    graph::OpView view = opView(old, node);
+    auto viewOf = [&](const TensorType &in) {
+      view.inTypes[0] = in;
+      return node.op->outputView(view, graph::denseView(in));
+    };
+    if (viewOf(type) || !viewOf(rowMajor)) return false;
+    PLANISH_ASSIGN(inputs[0], inOrder(inputs[0], {}, node.loc));
+    return true;
+  }
+
+  /// The value, copied to lie in an order.
+  Result<ValueId> inOrder(ValueId v, const Layout &order, const graph::Loc &loc) {
+    auto known = copies.find({v, order});
+    if (known != copies.end()) return known->second;
+    PLANISH_ASSIGN(std::vector<ValueId> copied, r.graph().append(ops::kCopy, {}, {v}, loc));
+    r.graph().setLayout(copied[0], order);
+    return copies[{v, order}] = copied[0];
   }
 
   /// A product of two run-time tensors reads one of them in vectors along a dimension of the result that
@@ -243,7 +266,7 @@ private:
   graph::Rebuilder r;
   std::vector<std::vector<NodeId>> uses;
   std::vector<bool> liked, forUser;
-  std::map<ValueId, ValueId> channelsLastCopies; // of values of the new graph
+  std::map<std::pair<ValueId, Layout>, ValueId> copies; // of values of the new graph
 };
 
 } // namespace

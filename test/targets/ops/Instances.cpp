@@ -385,17 +385,14 @@ Proposal roiAlign(Random &r, const graph::OpDef &) {
            {"scale", r.pick({1, 2}) * 0.5},
            {"samples", 1 + r.below(2)}}};
 }
-Proposal deformConv(Random &r, const graph::OpDef &) {
-  int64_t group = r.pick({1, 2}), offsets = r.pick({1, 2}), in = 2 * r.pick({1, 2}), out = 2 * r.pick({1, 3});
+Proposal deformSample(Random &r, const graph::OpDef &) {
+  int64_t group = r.pick({1, 2}), offsets = r.pick({1, 2}), in = 2 * r.pick({1, 2});
   int64_t kh = r.pick({1, 2}), kw = r.pick({1, 3}), h = kh + r.below(4), w = kw + r.below(4),
           n = r.pick({1, 2});
   int64_t taps = offsets * kh * kw, oh = h - kh + 1, ow = w - kw + 1;
-  return {{{DType::f32, {n, in, h, w}},
-           {DType::f32, {out, in / group, kh, kw}},
-           {DType::f32, {n, 2 * taps, oh, ow}},
-           {DType::f32, {out}},
-           {DType::f32, {n, taps, oh, ow}}},
-          {{"strides", Ints{1, 1}},
+  return {{{DType::f32, {n, in, h, w}}, {DType::f32, {n, 2 * taps, oh, ow}}, {DType::f32, {n, taps, oh, ow}}},
+          {{"kernel", Ints{kh, kw}},
+           {"strides", Ints{1, 1}},
            {"dilations", Ints{1, 1}},
            {"pads_begin", Ints{0, 0}},
            {"pads_end", Ints{0, 0}},
@@ -503,7 +500,7 @@ const std::map<std::string_view, Generator> kGenerators{
     {"extend", extend},
     {"roi_align", roiAlign},
     {"affine_grid", affineGrid},
-    {"deform_conv", deformConv},
+    {"deform_sample", deformSample},
     {"window_find", windowFind},
     {"det", squares},
     {"lstm", lstm},
