@@ -1,6 +1,7 @@
 #include "ConstantText.h"
 
 #include <bit>
+#include <cmath>
 #include <charconv>
 #include <limits>
 
@@ -32,7 +33,7 @@ template <class F> auto withElement(DType dtype, F fn) {
 
 template <class T> bool readsBack(T value) {
   using Bits = std::conditional_t<sizeof(T) == 4, uint32_t, uint64_t>;
-  return value == value ||
+  return !std::isnan(value) ||
          std::bit_cast<Bits>(value) << 1 == std::bit_cast<Bits>(std::numeric_limits<T>::quiet_NaN()) << 1;
 }
 

@@ -101,7 +101,8 @@ private:
 CoreParts coreParts(const loop::Function &f) {
   CoreParts r;
   int64_t tasks = std::max<int64_t>(loop::rangeOf(loop::taskCount(f)).hi, 1);
-  r.longest = double((tasks + 1) / 2) / double(tasks);
+  int64_t half = (tasks + 1) / 2;
+  r.longest = double(half) / double(tasks);
   for (int64_t core : {0, 1}) r.cores[size_t(core)] = PartWalk(f, tasks, core).result();
   return r;
 }

@@ -15,12 +15,11 @@
 namespace planish::transform {
 
 using graph::Coding;
-using graph::Loc;
 
 namespace {
 
 /// The nodes that some values need, and only real outputs whose size is known.
-Result<Graph> onlyFor(Graph g, std::vector<ValueId> values, const std::string &what) {
+Result<Graph> onlyFor(Graph g, const std::vector<ValueId> &values, const std::string &what) {
   std::vector<ValueId> all = values;
   for (ValueId v : g.outputs())
     if (isFloat(g.type(v).dtype) && std::ranges::find(all, v) == all.end()) all.push_back(v);
