@@ -1,8 +1,8 @@
 #include "ConstantText.h"
 
 #include <bit>
-#include <cmath>
 #include <charconv>
+#include <cmath>
 #include <limits>
 
 namespace planish::graph {
