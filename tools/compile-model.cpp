@@ -123,9 +123,9 @@ void addChoice(CLI::App &app, const std::string &flag, Enum &value, const std::m
       ->option_text(list);
 }
 
-/// Digest lines of what the model's definition gives for seeded inputs: its unscheduled loops are compiled
-/// for this machine and run.
-Result<std::vector<std::string>> goldenLines(driver::Options o) {
+/// What the model's definition gives for seeded inputs: its unscheduled loops are compiled for this machine
+/// and run.
+Result<std::vector<artifact::GoldenOutput>> goldenOutputs(driver::Options o) {
   PLANISH_ASSIGN(const ScratchFolder scratch, ScratchFolder::make());
   o.target = "cpu", o.output = scratch.file("out"), o.library = artifact::LibraryKind::Shared;
   o.reference = true;
@@ -137,7 +137,11 @@ Result<std::vector<std::string>> goldenLines(driver::Options o) {
   PLANISH_TRY(session.create(1, false));
   PLANISH_TRY(session.fillInputs());
   PLANISH_TRY(session.run());
-  return run::outputDigests(session);
+  PLANISH_ASSIGN(const std::vector<std::string> lines, run::outputDigests(session));
+  std::vector<artifact::GoldenOutput> golden;
+  for (const std::string &line : lines)
+    golden.push_back({line, std::stoull(line.substr(line.rfind(' ') + 1), nullptr, 16)});
+  return golden;
 }
 
 struct Flags {
@@ -317,9 +321,9 @@ int compileModel(int argc, char **argv) {
   if (flags.golden) {
     if (!flags.maxDrop.empty())
       return report(usage("--golden and --max-drop: name the layers that it keeps with --keep-float"));
-    auto lines = goldenLines(o);
-    if (!lines) return report(lines.error());
-    o.golden = *std::move(lines);
+    auto golden = goldenOutputs(o);
+    if (!golden) return report(golden.error());
+    o.golden = *std::move(golden);
   }
   Result<driver::Artifact> a = flags.maxDrop.empty() ? driver::compile(o) : compileWithin(o, flags);
   if (!a) return report(a.error());

@@ -76,7 +76,8 @@ std::vector<loop::FunctionRef> hostKernels(const Parts &parts) {
   return r;
 }
 
-Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &buildId) {
+Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &buildId,
+                                         std::span<const GoldenOutput> golden) {
   const Program &p = parts.program;
   const Target &target = parts.host;
   std::vector<std::function<Result<std::string>()>> jobs;
@@ -97,7 +98,7 @@ Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &
       [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object, launches); });
   job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
   job("model.o",
-      [&] { return modelObject(p, target, parts.target.name, buildId, parts.device.has_value()); });
+      [&] { return modelObject(p, target, parts.target.name, buildId, parts.device.has_value(), golden); });
   if (parts.device) {
     job("device.o", [&] { return deviceObject(p, *parts.device, target); });
     job("opencl.o",
@@ -197,7 +198,7 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
   const Target &host = hostTarget ? *hostTarget : target;
   std::string buildId = buildIdOf(program, target, provenance);
   PLANISH_ASSIGN(Parts parts, partsOf(program, target, host));
-  PLANISH_ASSIGN(std::vector<LinkInput> objects, objectsOf(parts, buildId));
+  PLANISH_ASSIGN(std::vector<LinkInput> objects, objectsOf(parts, buildId, provenance.golden));
   std::error_code error;
   fs::path temporary = fs::temp_directory_path(error);
   if (error)

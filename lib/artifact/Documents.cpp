@@ -91,6 +91,7 @@ std::string buildIdOf(const Program &program, const Target &target, const Proven
   for (const std::string &f : target.features) all += " " + f;
   all += "\n" + loop::print(program);
   for (const loop::ConstantData &c : program.constants) all += hexOf(hash64(*c.bytes));
+  for (const GoldenOutput &output : provenance.golden) all += output.line + "\n";
   return sha256(std::as_bytes(std::span(all))).substr(0, 32);
 }
 
@@ -179,7 +180,9 @@ std::string manifestOf(const Program &p, const Target &target, const Provenance 
   };
   if (provenance.tuning) manifest["tuning"] = hashed(*provenance.tuning);
   if (provenance.calibration) manifest["calibration"] = hashed(*provenance.calibration);
-  if (!provenance.golden.empty()) manifest["golden"] = stringsOf(provenance.golden);
+  json::Array golden;
+  for (const GoldenOutput &output : provenance.golden) golden.push_back(json::fixUTF8(output.line));
+  if (!golden.empty()) manifest["golden"] = std::move(golden);
   return pretty(std::move(manifest));
 }
 

@@ -54,7 +54,7 @@ public:
   ModelWriter(const Program &program, const Target &target, const std::string &targetName)
       : p(program), target(target), targetName(targetName) {}
 
-  std::string write(const std::string &buildId, bool hasDevice) {
+  std::string write(const std::string &buildId, bool hasDevice, std::span<const GoldenOutput> golden) {
     Symbols s = symbolsOf(p);
     std::vector<std::string> inputs, outputs, launches, values;
     for (const loop::Port &port : p.inputs) inputs.push_back(tensor(port));
@@ -82,6 +82,8 @@ public:
       device = ConstantWriter::pointer(s.device);
       w.module += "@" + s.device + " = external hidden constant i8\n";
     }
+    std::vector<std::string> digests;
+    for (const GoldenOutput &output : golden) digests.push_back(ConstantWriter::i64(output.digest));
     std::string model = ConstantWriter::structure({ConstantWriter::i32(PLANISH_ABI),
                                                    ConstantWriter::i32(architectureOf(target)),
                                                    ConstantWriter::i64(target.requiredIsa),
@@ -106,7 +108,8 @@ public:
                                                    ConstantWriter::i32(int64_t(p.launches.size())),
                                                    ConstantWriter::i32(int64_t(values.size())),
                                                    ConstantWriter::i32(int64_t(failures.size())),
-                                                   device});
+                                                   device,
+                                                   w.table("golden", digests)});
     return w.module + "@" + s.model + " = constant " + model + ", align 8\n";
   }
 
@@ -175,8 +178,9 @@ private:
 } // namespace
 
 Result<std::string> modelObject(const Program &program, const Target &host, const std::string &targetName,
-                                const std::string &buildId, bool hasDevice) {
-  return codegen::compileText(ModelWriter(program, host, targetName).write(buildId, hasDevice), host);
+                                const std::string &buildId, bool hasDevice,
+                                std::span<const GoldenOutput> golden) {
+  return codegen::compileText(ModelWriter(program, host, targetName).write(buildId, hasDevice, golden), host);
 }
 
 Result<std::string> queryObject(const Program &program, const Target &target) {

@@ -6,6 +6,7 @@
 #include "os.h"
 #include "planish/runtime.h"
 #include "pool.h"
+#include "self_test.h"
 #include "text.h"
 
 struct planish_instance {
@@ -14,6 +15,8 @@ struct planish_instance {
   planish_frame frame;
   planish_profile_fn profile;
   void *profile_user;
+  planish_parallel_fn parallel; /* the caller's threads instead of the pool's; NULL: none */
+  void *parallel_user;
   unsigned char *scratch; /* of the first thread; aligned(model->scratch_bytes) each */
   void **inputs;
   void **outputs;
@@ -181,7 +184,7 @@ static planish_status create(const planish_model *model, const planish_options *
   l = plan(model, threads);
   status = get_memory(model, options, l.total, &memory, error);
   if (status) return status;
-  if (threads > 1 && planish_pool_acquire_v1(threads)) {
+  if (threads > 1 && !options->parallel && planish_pool_acquire_v1(threads)) {
     planish_text_v1(error, "the system refuses %d threads", (int64_t)threads - 1);
     if (!options->memory) planish_os_free_v1(memory);
     return PLANISH_OUT_OF_MEMORY;
@@ -191,6 +194,8 @@ static planish_status create(const planish_model *model, const planish_options *
   self->model = model;
   self->profile = options->profile;
   self->profile_user = options->profile_user;
+  self->parallel = options->parallel;
+  self->parallel_user = options->parallel_user;
   self->owned = options->memory ? NULL : memory;
   self->threads = threads;
   self->run_threads = threads;
@@ -210,9 +215,13 @@ static planish_status create(const planish_model *model, const planish_options *
   return PLANISH_OK;
 }
 
+/* A forked child has the instance but not the pool it was made with. */
+static int has_threads(const planish_instance *self) {
+  return self->parallel || self->process == planish_os_process_v1();
+}
+
 static void destroy(planish_instance *self) {
-  /* A forked child has the instance but not the pool it was made with. */
-  if (self->threads > 1 && self->process == planish_os_process_v1()) planish_pool_release_v1();
+  if (self->threads > 1 && has_threads(self) && !self->parallel) planish_pool_release_v1();
   if (self->model->device) self->model->device->hooks->destroy(self->head.device);
   if (self->owned) planish_os_free_v1(self->owned);
 }
@@ -337,8 +346,7 @@ static planish_status run_host(planish_instance *self, char *error) {
   const planish_device_hooks *hooks = model->device ? model->device->hooks : NULL;
   planish_status status = bind_inputs(self, error);
   if (status) return status;
-  self->run_threads =
-      self->threads > 1 && self->process == planish_os_process_v1() ? self->threads : (uint32_t)1;
+  self->run_threads = self->threads > 1 && has_threads(self) ? self->threads : (uint32_t)1;
   reset_output_dims(self);
   if (hooks) status = hooks->begin(self->head.device, error);
   if (status) return status;
@@ -426,12 +434,36 @@ static planish_status get_value(const planish_instance *self, uint32_t index, pl
 
 static uint32_t threads(const planish_instance *self) { return self->threads; }
 
+/* A kernel's tasks in parts, one for each of the caller's threads. */
+typedef struct shared_call {
+  planish_call call;
+  int64_t tasks;
+  int64_t parts;
+} shared_call;
+
+static void run_part(void *work, uint32_t index) {
+  const shared_call *shared = work;
+  const planish_call *call = &shared->call;
+  const uint64_t mode = planish_cpu_begin_floats();
+  call->kernel(call->buffers, call->scalars, call->scratch + index * call->scratch_bytes,
+               shared->tasks * index / shared->parts, shared->tasks * (index + 1) / shared->parts);
+  planish_cpu_restore_floats(mode);
+}
+
+/* Runs all tasks by several threads; 0 when none are free. */
+static int run_shared(planish_instance *self, const planish_call *call, int64_t tasks) {
+  const int64_t threads = self->run_threads;
+  shared_call shared = {*call, tasks, tasks < threads ? tasks : threads};
+  if (!self->parallel) return planish_pool_run_v1(self->run_threads, call, tasks);
+  self->parallel(self->parallel_user, (uint32_t)shared.parts, run_part, &shared);
+  return 1;
+}
+
 PLANISH_ONE void planish_launch_v1(planish_instance *self, uint32_t launch, planish_kernel_fn kernel,
                                    void *const *buffers, const int64_t *scalars, int64_t tasks) {
   const int64_t begin = self->profile ? planish_os_now_v1() : 0;
   const planish_call call = {kernel, buffers, scalars, self->scratch, aligned(self->model->scratch_bytes)};
-  if (tasks == 1 || self->run_threads == 1 || tasks <= 0 ||
-      !planish_pool_run_v1(self->run_threads, &call, tasks)) {
+  if (tasks == 1 || self->run_threads == 1 || tasks <= 0 || !run_shared(self, &call, tasks)) {
     if (tasks > 0) kernel(buffers, scalars, self->scratch, 0, tasks);
   }
   if (self->profile) self->profile(self->profile_user, self, launch, begin, planish_os_now_v1());
@@ -442,6 +474,19 @@ static void *library;
 extern PLANISH_SHARED const planish_api planish_api_v1;
 
 PLANISH_ONE const planish_api planish_api_v1 = {
-    PLANISH_ABI, 0,   memory_bytes, create,    destroy, set_input,
-    set_output,  run, get_output,   get_value, threads, &library,
+    PLANISH_ABI,
+    0,
+    memory_bytes,
+    create,
+    destroy,
+    set_input,
+    set_output,
+    run,
+    get_output,
+    get_value,
+    threads,
+    &library,
+    planish_fill_v1,
+    planish_self_test_bytes_v1,
+    planish_self_test_run_v1,
 };

@@ -4,6 +4,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+import sys
 
 import nets
 import numpy
@@ -15,65 +16,11 @@ from conftest import CC, ROOT, assert_close, build_c, onnx_runtime, real_model, 
 LIBC = {"aligned_alloc", "clock_gettime", "free", "getauxval", "getpid", "madvise", "memcpy", "memset",
         "pthread_create", "pthread_join", "pthread_sigmask", "sched_getaffinity", "sched_yield", "syscall", "abort"}
 
-STATIC = """
-#include "first.h"
-#include "second.h"
-#include <stdio.h>
-#include <stdlib.h>
-static float x[first_INPUT0_ELEMENTS], side[second_INPUT1_ELEMENTS], map[second_INPUT0_ELEMENTS];
-static int run(const planish_model *model, void *const *inputs) {
-  planish_instance *net;
-  planish_options options = {0};
-  planish_info info;
-  options.memory_bytes = planish_memory_bytes(model, 0);
-  options.memory = aligned_alloc(64, (options.memory_bytes + 63) / 64 * 64);
-  if (planish_model_info(model, &info) || planish_create(model, &options, &net)) return 1;
-  for (uint32_t i = 0; i < info.n_inputs; ++i)
-    if (planish_set_input(net, i, inputs[i], NULL, 0)) return 2;
-  if (planish_run(net)) return 3;
-  for (uint32_t i = 0; i < info.n_outputs; ++i) {
-    planish_tensor out;
-    planish_get_output(net, i, &out);
-    for (uint64_t k = 0; k < out.bytes / sizeof(float); ++k) printf("%.9g\\n", (double)((float *)out.data)[k]);
-  }
-  planish_destroy(net);
-  free(options.memory);
-  return 0;
-}
-int main(void) {
-  void *const one[] = {x}, *const two[] = {map, side};
-  for (unsigned i = 0; i < first_INPUT0_ELEMENTS; ++i) x[i] = (float)(i % 7) / 7;
-  for (unsigned i = 0; i < second_INPUT0_ELEMENTS; ++i) map[i] = (float)(i % 5) / 5;
-  if (sizeof(x) != first_INPUT0_BYTES || first_INPUTS != 1 || second_OUTPUTS != 2) return 9;
-  if (planish_memory_bytes(&first_model, 1) < first_ARENA_BYTES) return 8;
-  return run(&first_model, one) || run(&second_model, two);
-}
-"""
-
 
 def compiled(compile_model, net, folder, *flags):
     onnx.save(net, folder.with_suffix(".onnx"))
     compile_model(folder.with_suffix(".onnx"), "-o", folder, *flags)
     return folder
-
-
-def ramp(count, period):
-    return ((numpy.arange(count) % period).astype(numpy.float32) / numpy.float32(period))
-
-
-def test_two_static_models_run_in_one_program(compile_model, tmp_path):
-    first = compiled(compile_model, nets.stem(), tmp_path / "first", "--lib", "a")
-    second = compiled(compile_model, nets.two_ended(), tmp_path / "second", "--lib", "a")
-    (tmp_path / "main.c").write_text(STATIC)
-    build_c(tmp_path / "main.c", tmp_path / "main", "-Wconversion", "-pedantic", "-D_ISOC11_SOURCE", "-I", first, "-I", second,
-            first / "libfirst.a", second / "libsecond.a", "-pthread")
-    done = subprocess.run([tmp_path / "main"], check=True, capture_output=True, text=True)
-    got = numpy.array(done.stdout.split(), numpy.float32)
-    wants = [onnx_runtime(tmp_path / "first.onnx")({"x": ramp(429, 7).reshape(1, 3, 11, 13)}),
-             onnx_runtime(tmp_path / "second.onnx")({"x": ramp(1152, 5).reshape(1, 8, 12, 12),
-                                                     "side": numpy.zeros((1, 4, 12, 12), numpy.float32)})]
-    want = numpy.concatenate([value.ravel() for outputs in wants for value in outputs.values()])
-    assert_close({"all": got}, {"all": want})
 
 
 @pytest.mark.parametrize("compiler", [["cc", "-std=c11", "-x", "c"], ["c++", "-std=c++17", "-x", "c++"]], ids=["c", "c++"])
@@ -178,13 +125,29 @@ def test_code_and_runtime_are_small(compile_model, tmp_path, name):
     assert result["library"] - result["weights"] < 2_000_000
 
 
+def example(language, folder):
+    """The command that runs a compiled model by the example in a language; the model follows."""
+    if language == "python":
+        pytest.importorskip("planish")
+        return [sys.executable, ROOT / "examples/python/run.py"]
+    compiler = {"c": [CC, "-std=c11", ROOT / "examples/c/run.c"], "cpp": ["c++", "-std=c++17", ROOT / "examples/cpp/run.cpp"]}[language]
+    if not shutil.which(compiler[0]):
+        pytest.skip(f"{compiler[0]} is missing")
+    subprocess.run([*compiler, "-Wall", "-Wextra", "-Wconversion", "-pedantic", "-Werror", "-I", ROOT / "runtime/include", "-ldl", "-o",
+                    folder / "run"], check=True)
+    return [folder / "run"]
+
+
 @pytest.mark.parametrize("threads", [1, 2])
-def test_c_example(compile_model, tmp_path, threads):
-    """The program of examples/c runs a compiled model."""
+@pytest.mark.parametrize("language", ["c", "cpp", "python"])
+def test_examples(compile_model, tmp_path, language, threads):
+    """The programs of examples run a compiled model."""
     folder = compiled(compile_model, nets.two_ended(), tmp_path / "net")
-    build_c(ROOT / "examples/c/run.c", tmp_path / "run", "-ldl")
-    done = subprocess.run(["taskset", "-c", ",".join(map(str, range(threads)))] * bool(shutil.which("taskset")) +
-                          [tmp_path / "run", folder / "libnet.so"], check=True, capture_output=True, text=True)
+    command = [*example(language, tmp_path), folder if language == "python" else folder / "libnet.so"]
+    pinned = ["taskset", "-c", ",".join(map(str, range(threads)))] * bool(shutil.which("taskset"))
+    done = subprocess.run([*pinned, *command], check=True, capture_output=True, text=True)
+    wrong = subprocess.run([*command[:-1], tmp_path / "none.so"], capture_output=True, text=True)
+    assert wrong.returncode == 1 and wrong.stderr.startswith("error: ") and "none.so" in wrong.stderr
     zeros = {"x": numpy.zeros((1, 8, 12, 12), numpy.float32), "side": numpy.zeros((1, 4, 12, 12), numpy.float32)}
     scores = onnx_runtime(tmp_path / "net.onnx")(zeros)["scores"].ravel()
     lines = done.stdout.splitlines()

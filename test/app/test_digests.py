@@ -9,11 +9,12 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import devices
 import nets
 import numpy
 import onnx
 import pytest
-from conftest import real_model, run_serial_c
+from conftest import CC, ROOT, real_model, run_serial_c
 
 BIN = Path(os.environ["PLANISH_BIN"])
 ARM_CC = "aarch64-linux-gnu-gcc"
@@ -64,6 +65,23 @@ def test_a_device_proves_its_bits(compile_model, run_model, net, tmp_path):
     manifest.write_text(text.replace(line, wrong))
     assert wrong in run_model(folder / "device", "--verify", expect=5).stderr
     run_model(folder / "device", "--verify", f"--input=x={folder / 'x.npy'}", expect=2)
+
+
+@pytest.mark.parametrize("target", ["cpu:x86-64-v2", "cpu:cortex-a53", "cpu:cortex-a76", "cpu:armv7"])
+def test_a_device_tests_itself_at_start(compile_model, net, target):
+    """planish_self_test knows the definition's bytes, on every target, and finds weights of which bits have turned."""
+    folder, _ = net
+    compile_model(folder / "net.onnx", "-o", folder / "self", "--golden", "--lib=a", f"--target={target}")
+    compiler, start = CC if "x86" in target else devices.CPUS[target][0][0], []
+    if "x86" not in target:
+        start = devices.emulated(target)
+        devices.runner(devices.CPUS[target][0])  # skips where it cannot run
+    subprocess.run([compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-I", ROOT / "runtime/include", "-I", folder / "self",
+                    ROOT / "test/support/self_test.c", folder / "self/libnet.a", "-ldl", "-lpthread", "-o", folder / "self_test"], check=True)
+    for threads in "12":
+        done = subprocess.run([*start, folder / "self_test", threads], capture_output=True, text=True, check=True)
+        passed, broken, placed = done.stdout.splitlines()
+        assert passed == placed == "passed" and "has other bits here" in broken, done.stdout
 
 
 def test_golden_digests_are_of_quantized_models(compile_model, run_model, tmp_path):

@@ -14,6 +14,7 @@ from conftest import onnx_runtime, real_model, sizes
 QEMU = shutil.which("qemu-x86_64")
 pytestmark = pytest.mark.skipif(not QEMU, reason="there is no qemu-x86_64")
 CPU = "Haswell"
+SLOW_PARTS = ["ultraface", "nanodet", "yolox"]
 
 
 def run_emulated(folder, *arguments, expect=0):

@@ -4,8 +4,6 @@
 #include <chrono>
 #include <cstring>
 #include <filesystem>
-#include <random>
-#include <type_traits>
 
 namespace planish::run {
 namespace {
@@ -17,30 +15,6 @@ int64_t now() {
 }
 
 std::string inputText(const planish_tensor_info &info) { return std::string("input '") + info.name + "'"; }
-
-/// Values that are valid for most models: floats in [0, 1), bytes of all values, small non-negative indices.
-void fill(Array &array, uint32_t seed) {
-  std::mt19937 random(seed);
-  array.bytes.resize(static_cast<size_t>(array.elements()) * planish_dtype_bytes(array.dtype));
-  withElementType(array.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    for (size_t at = 0; at < array.bytes.size(); at += sizeof(T)) {
-      const uint32_t bits = random();
-      T value;
-      if constexpr (std::is_floating_point_v<T>) {
-        value = static_cast<T>(static_cast<float>(bits >> 8) * 0x1p-24f);
-      } else if constexpr (std::is_same_v<T, bool>) {
-        value = (bits >> 8 & 1) != 0;
-      } else if constexpr (sizeof(T) == 1) {
-        value = static_cast<T>(bits >> 8);
-      } else {
-        value = static_cast<T>((bits >> 8) % 8);
-      }
-      // As a half or a brain float, 0..7 are denormal numbers: harmless, and the same everywhere.
-      std::memcpy(array.bytes.data() + at, &value, sizeof(T));
-    }
-  });
-}
 
 } // namespace
 
@@ -124,7 +98,8 @@ Result<std::vector<std::string>> Session::fillInputs() {
       const int64_t known = dim.symbol >= 0 ? symbols[static_cast<size_t>(dim.symbol)] : -1;
       array.shape.push_back(known >= 0 ? known : std::clamp<int64_t>(1, dim.lower, dim.upper));
     }
-    fill(array, i + 1);
+    array.bytes.resize(static_cast<size_t>(array.elements()) * planish_dtype_bytes(array.dtype));
+    model.api->fill(array.dtype, i + 1, array.bytes.data(), array.bytes.size());
     lines.push_back(inputText(info) + " not given: filled with seeded data, " + dtypeName(info.dtype) + " " +
                     shapeText(array.shape));
     PLANISH_TRY(setInput(i, std::move(array)));

@@ -6,6 +6,7 @@
 #include "planish/support/Result.h"
 #include "planish/target/Target.h"
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -13,6 +14,13 @@
 namespace planish::artifact {
 
 enum class LibraryKind : uint8_t { Shared, Static, Both };
+
+/// An output of a run on seeded inputs: its line in the manifest and the first eight bytes of its SHA-256,
+/// big end first.
+struct GoldenOutput {
+  std::string line;
+  uint64_t digest;
+};
 
 /// What the manifest says about where a build came from.
 struct Provenance {
@@ -24,7 +32,7 @@ struct Provenance {
   std::vector<std::string> notes;  // what the tools told the user
   std::optional<File> tuning{};      // the database that chose knobs
   std::optional<File> calibration{}; // the profile that 8-bit codes come from
-  std::vector<std::string> golden{}; // digest lines of what the definition gives for seeded inputs
+  std::vector<GoldenOutput> golden{}; // what the definition gives for seeded inputs; may be empty
 };
 
 /// The files, by name, in memory: nothing is on disk before all of them are there.

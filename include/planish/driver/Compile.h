@@ -42,7 +42,8 @@ struct Options {
   transform::Repairs
       repairs; // of a quantized model's layers, made before the passes (tune/Compare.h finds them)
   bool reference = false; // the loops as they are defined, unscheduled: what every target must equal; slow
-  std::vector<std::string> golden; // digest lines of the outputs for the manifest
+  std::vector<artifact::GoldenOutput>
+      golden; // the outputs for seeded inputs, for the library and the manifest
   Emit emit = Emit::Nothing;
   std::string printAfter; // graph pass whose result goes to `text`
   std::string stopAfter; // last graph pass to run

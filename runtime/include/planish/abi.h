@@ -197,6 +197,8 @@ typedef struct planish_model {
   uint32_t n_values;
   uint32_t n_failures;
   const planish_device_program *device; /* NULL: everything runs on the host */
+  const uint64_t *golden; /* [n_outputs] digests for planish_self_test: the first eight bytes of each output's
+                             SHA-256, big end first; NULL: the model carries none */
 } planish_model;
 
 /* The one symbol a shared library exports: its model, or NULL when it was not built for this PLANISH_ABI. */

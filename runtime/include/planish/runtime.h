@@ -38,7 +38,8 @@ typedef enum planish_status {
   PLANISH_WRONG_VERSION = 7,    /* library and header differ in PLANISH_ABI */
   PLANISH_BUSY = 8,             /* the instance is running in another thread */
   PLANISH_RUN_FAILED = 9,       /* the model itself refused its data, e.g. a size beyond its bound */
-  PLANISH_NO_DEVICE = 10        /* the device that the model was compiled for is not there */
+  PLANISH_NO_DEVICE = 10,       /* the device that the model was compiled for is not there */
+  PLANISH_SELF_TEST_FAILED = 11 /* the model gives other bytes here than its definition */
 } planish_status;
 
 #define PLANISH_MAX_THREADS 256
@@ -49,15 +50,25 @@ typedef enum planish_status {
 typedef void (*planish_profile_fn)(void *user, const planish_instance *instance, uint32_t launch,
                                    int64_t begin_ns, int64_t end_ns);
 
+/* One part of a kernel's work; the parts of one call are independent of each other. */
+typedef void (*planish_part_fn)(void *work, uint32_t index);
+
+/* A caller's own threads: runs part(work, index) for every index in [0, parts), each once, on any threads, in
+ * any order, and returns when all of them have returned. */
+typedef void (*planish_parallel_fn)(void *user, uint32_t parts, planish_part_fn part, void *work);
+
 /* All zero is a good default. */
 typedef struct planish_options {
-  int32_t threads;       /* 1 runs everything in the calling thread, 0 uses all cores the process may use */
+  int32_t threads; /* 1 runs everything in the calling thread, 0 uses all cores the process may use */
   int32_t reserved;
   void *memory; /* the caller's memory for all the instance needs, or NULL to allocate it; it must stay
                    until planish_destroy and be aligned to PLANISH_ALIGNMENT */
   uint64_t memory_bytes; /* at least planish_memory_bytes(model, threads) */
   planish_profile_fn profile;
   void *profile_user;
+  planish_parallel_fn parallel; /* runs the parts of a kernel, `threads` of them at most; NULL: the runtime's
+                                   own threads do. It works where there is no operating system, too */
+  void *parallel_user;
 } planish_options;
 
 /* A dense tensor in ONNX layout. */
@@ -112,6 +123,9 @@ struct planish_api {
                               char *error);
   uint32_t (*threads)(const planish_instance *instance);
   void **library; /* where planish_open keeps its handle */
+  void (*fill)(int32_t dtype, uint32_t seed, void *data, uint64_t bytes);
+  uint64_t (*self_test_bytes)(const planish_model *model, int32_t threads);
+  planish_status (*self_test)(const planish_model *model, const planish_options *options, char *error);
 };
 
 /* Only the first field is public. */
@@ -220,6 +234,25 @@ static inline planish_status planish_create(const planish_model *model, const pl
         PLANISH_WRONG_VERSION,
         "planish_create: the model was compiled for another version of the runtime interface");
   return model->api->create(model, options, instance, planish_error_text_v1);
+}
+
+/* Bytes that planish_self_test works in; `threads` as in planish_options. */
+static inline uint64_t planish_self_test_bytes(const planish_model *model, int32_t threads) {
+  return model ? model->api->self_test_bytes(model, threads) : 0;
+}
+
+/* Proves that this device computes what the model's definition gives, bit for bit: runs an instance of its
+ * own on seeded inputs and compares the outputs' digests with those that compile-model --golden put into the
+ * model. `options` are those of planish_create; options.memory, if given, has planish_self_test_bytes and is
+ * free afterwards. Returns PLANISH_SELF_TEST_FAILED where a digest differs, PLANISH_INVALID_ARGUMENT where
+ * the model carries none. */
+static inline planish_status planish_self_test(const planish_model *model, const planish_options *options) {
+  if (!model) return planish_fail(PLANISH_INVALID_ARGUMENT, "planish_self_test: model must not be null");
+  if (model->abi != PLANISH_ABI || model->api->abi != PLANISH_ABI)
+    return planish_fail(
+        PLANISH_WRONG_VERSION,
+        "planish_self_test: the model was compiled for another version of the runtime interface");
+  return model->api->self_test(model, options, planish_error_text_v1);
 }
 
 /* Frees the instance; NULL is allowed. The last instance with threads ends them. */

@@ -66,6 +66,47 @@ TEST(PoolTest, runsEveryTaskOnce) {
   }
 }
 
+/// A caller's threads: a fresh one for each part, the last part first.
+struct OwnThreads {
+  std::atomic<int> calls{0};
+  std::atomic<uint32_t> most{0};
+
+  static void run(void *user, uint32_t parts, planish_part_fn part, void *work) {
+    auto *self = static_cast<OwnThreads *>(user);
+    ++self->calls;
+    self->most = std::max(self->most.load(), parts);
+    std::vector<std::thread> threads;
+    for (uint32_t i = parts; i-- > 0;) threads.emplace_back(part, work, i);
+    for (std::thread &thread : threads) thread.join();
+  }
+};
+
+TEST(PoolTest, theCallersThreadsTakeItsPlace) {
+  AddModel add;
+  OwnThreads own;
+  planish_options options{};
+  options.threads = 3;
+  options.parallel = OwnThreads::run;
+  options.parallel_user = &own;
+  planish_instance *net = nullptr;
+  testSystem().threadsLeft = 0;
+  ASSERT_EQ(planish_create(&add.model, &options, &net), PLANISH_OK) << planish_error();
+  for (int64_t rows : {0, 1, 2, 3, 7, 1000}) EXPECT_EQ(checkAdd(net, rows, 5), "") << rows << " rows";
+  EXPECT_EQ(own.most, 3u);
+  EXPECT_EQ(own.calls, 2 * 4); // not for a single task, and not for none
+
+  // Subnormal numbers count as zero on those threads, too.
+  std::vector<float> tiny(3 * AddModel::kMaxRows, 1e-39F);
+  const int64_t dims[] = {AddModel::kMaxRows, 3};
+  for (uint32_t i = 0; i < 2; ++i) ASSERT_EQ(planish_set_input(net, i, tiny.data(), dims, 2), PLANISH_OK);
+  ASSERT_EQ(planish_run(net), PLANISH_OK);
+  planish_tensor out;
+  ASSERT_EQ(planish_get_output(net, 0, &out), PLANISH_OK);
+  for (size_t i = 0; i < tiny.size(); ++i) ASSERT_EQ(static_cast<const float *>(out.data)[i], 0) << i;
+  planish_destroy(net);
+  testSystem().threadsLeft = 1 << 30;
+}
+
 TEST(PoolTest, zeroThreadsMeansAllCores) {
   AddModel add;
   testSystem().cores = 3;
