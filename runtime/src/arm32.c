@@ -4,6 +4,7 @@
 #include "os.h"
 
 #if defined(__arm__)
+/* NOLINTBEGIN(cert-dcl37-c,cert-dcl51-cpp): reserved names are what code calls. */
 
 /* The quotient, and the rest in *rest; for a divisor of 0 the quotient is 0. */
 PLANISH_SHARED uint64_t planish_divide_v1(uint64_t n, uint64_t d, uint64_t *rest);
@@ -116,4 +117,5 @@ CONVERSION int64_t __aeabi_d2lz(double x) {
 CONVERSION uint64_t __aeabi_f2ulz(float x) { return __aeabi_d2ulz((double)x); }
 CONVERSION int64_t __aeabi_f2lz(float x) { return __aeabi_d2lz((double)x); }
 
+/* NOLINTEND(cert-dcl37-c,cert-dcl51-cpp) */
 #endif

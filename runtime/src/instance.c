@@ -259,6 +259,11 @@ static int64_t elements(const int64_t *dims, int32_t rank) {
   return n;
 }
 
+static int is_misaligned(const void *data, int32_t dtype) {
+  const uint32_t element = planish_dtype_bytes(dtype);
+  return element && (uintptr_t)data % element != 0;
+}
+
 static planish_status set_input(planish_instance *self, uint32_t index, const void *data, const int64_t *dims,
                                 uint32_t rank, char *error) {
   const planish_tensor_info *info;
@@ -282,7 +287,7 @@ static planish_status set_input(planish_instance *self, uint32_t index, const vo
     planish_text_v1(error, "input '%s': data must not be null", info->name);
     return PLANISH_INVALID_ARGUMENT;
   }
-  if (data && (uintptr_t)data % planish_dtype_bytes(info->dtype) != 0) {
+  if (is_misaligned(data, info->dtype)) {
     planish_text_v1(error, "input '%s': data must be aligned to its element of %d bytes", info->name,
                     (int64_t)planish_dtype_bytes(info->dtype));
     return PLANISH_INVALID_ARGUMENT;
@@ -304,7 +309,7 @@ static planish_status set_output(planish_instance *self, uint32_t index, void *d
                     (int64_t)bytes);
     return PLANISH_INVALID_ARGUMENT;
   }
-  if (data && (uintptr_t)data % planish_dtype_bytes(info->dtype) != 0) {
+  if (is_misaligned(data, info->dtype)) {
     planish_text_v1(error, "output '%s': data must be aligned to its element of %d bytes", info->name,
                     (int64_t)planish_dtype_bytes(info->dtype));
     return PLANISH_INVALID_ARGUMENT;

@@ -43,7 +43,7 @@ extern unsigned long getauxval(unsigned long type);
 
 PLANISH_ONE int64_t planish_os_now_v1(void) {
   struct planish_timespec time = {0, 0};
-  clock_gettime(CLOCK_MONOTONIC_ID, &time);
+  if (clock_gettime(CLOCK_MONOTONIC_ID, &time) != 0) return 0;
   return (int64_t)time.seconds * 1000000000 + (int64_t)time.nanoseconds;
 }
 

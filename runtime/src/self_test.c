@@ -36,7 +36,8 @@ static uint32_t twister_bits(twister *t) {
 }
 
 PLANISH_ONE void planish_fill_v1(int32_t dtype, uint32_t seed, void *data, uint64_t bytes) {
-  const uint64_t count = bytes / planish_dtype_bytes(dtype);
+  const uint32_t element = planish_dtype_bytes(dtype);
+  const uint64_t count = element ? bytes / element : 0;
   twister random;
   seed_twister(&random, seed);
   for (uint64_t i = 0; i < count; ++i) {
@@ -46,7 +47,7 @@ PLANISH_ONE void planish_fill_v1(int32_t dtype, uint32_t seed, void *data, uint6
     case PLANISH_F64: ((double *)data)[i] = (double)bits * 0x1p-24; break;
     case PLANISH_BOOL: ((uint8_t *)data)[i] = bits & 1; break;
     default:
-      switch (planish_dtype_bytes(dtype)) {
+      switch (element) {
       case 1: ((uint8_t *)data)[i] = (uint8_t)bits; break;
       /* As a half or a brain float these are subnormal: harmless, and the same everywhere. */
       case 2: ((uint16_t *)data)[i] = bits % 8; break;
