@@ -69,6 +69,14 @@ constexpr Feature kArm64Features[] = {PLANISH_ARM64_FEATURES(PLANISH_ROW)};
 
 constexpr std::array<std::string_view, 1> kNeverUsed{"crc"};
 
+// Two loads of a vector are done before one load of two.
+constexpr std::array<std::string_view, 3> kSlowPairs{"cortex-a55", "cortex-a510", "cortex-a520"};
+
+std::vector<std::string> arm64Extra(std::string_view cpu) {
+  if (std::find(kSlowPairs.begin(), kSlowPairs.end(), cpu) == kSlowPairs.end()) return {};
+  return {"+slow-paired-128"};
+}
+
 bool inOrder(const std::string &cpu) {
   return std::find(kInOrder.begin(), kInOrder.end(), cpu) != kInOrder.end();
 }
@@ -179,7 +187,7 @@ const CpuFamily kArm64{
     [](std::string_view cpu) { return cpu; },
     arm64Features,
     changeArm64,
-    [](std::string_view) { return std::vector<std::string>(); },
+    arm64Extra,
     setArm64,
     kNeverUsed,
 };

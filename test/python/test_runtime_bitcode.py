@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -68,6 +69,8 @@ def test_is_small(machine, tmp_path):
     text, data, bss = map(int, line.split()[:3])
     print(f"{machine}: text {text}, data {data}, bss {bss}")
     assert text + data + bss < largest
+    documented = re.search(rf"^\| {machine} \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", (ROOT / "docs/deploying.md").read_text(), re.M)
+    assert [float(cell) for cell in documented.groups()] == pytest.approx([text / 1e3, data / 1e3, bss / 1e3], abs=0.5)
 
 
 MACHINES = {

@@ -136,7 +136,9 @@ Value *Emitter::armDot4(Value *x, Value *y, Value *z, bool isSigned) {
   auto dot = [&](unsigned id, Value *sum, Value *left) {
     return b.CreateIntrinsic(id, {sums, codes}, {sum, left, y});
   };
-  if (isSigned && target.signedDot4) return dot(llvm::Intrinsic::aarch64_neon_sdot, z, x);
+  // Of the last operand the instruction takes a lane for all: x is what a tile broadcasts.
+  if (isSigned && target.signedDot4)
+    return b.CreateIntrinsic(llvm::Intrinsic::aarch64_neon_sdot, {sums, codes}, {z, y, x});
   if (!isSigned && target.dot4) return dot(llvm::Intrinsic::aarch64_neon_usdot, z, x);
   if (!isSigned && target.signedDot4) {
     // x y = (x - 128) y + 128 y; the second sum is the same for all that multiply by y.

@@ -60,6 +60,8 @@ TEST(Target, ArmKnowsItsProducts) {
   EXPECT_FALSE(parsed("cpu:cortex-a55-dotprod").signedDot4);
   EXPECT_TRUE(parsed("cpu:cortex-a53").inOrder);
   EXPECT_FALSE(parsed("cpu:cortex-a76").inOrder);
+  EXPECT_EQ(parsed("cpu:cortex-a55").features, std::vector<std::string>{"+slow-paired-128"});
+  EXPECT_TRUE(parsed("cpu:cortex-a53").features.empty());
   EXPECT_EQ(parsed("cpu:cortex-a72+fp16").name, "cpu:cortex-a72+fullfp16");
   EXPECT_NE(parsed("cpu:cortex-a76").requiredIsa, parsed("cpu:cortex-a53").requiredIsa);
   EXPECT_NE(parsed("cpu:armv7").requiredIsa, parsed("cpu:cortex-a9").requiredIsa);
