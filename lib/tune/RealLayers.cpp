@@ -1,6 +1,7 @@
 #include "RealLayers.h"
 
-#include "planish/quant/Deviation.h"
+#include "ChannelsOf.h"
+
 #include "planish/transform/PlaceCodes.h"
 #include "planish/transform/Switches.h"
 
@@ -19,14 +20,16 @@ namespace {
 
 /// Samples that are looked at.
 constexpr size_t kSamples = 4;
-/// A value stands out whose codes make so many times the noise of others on average, ...
-constexpr double kLeastFactor = 5;
-/// ... so much of the results' signal at least, ...
+/// A value's codes matter that make so large a share of all the noise that is left, ...
+constexpr double kLeastShare = 0.05;
+/// ... so much of the results' signal, ...
 constexpr double kLeastNoise = 1e-3;
 /// ... and so many times its share of the work.
 constexpr double kLeastGain = 4;
 /// The share of the multiplications that may have real numbers.
 constexpr double kMostCost = 0.03;
+/// Of a network's time that even the smallest layer takes.
+constexpr double kOverhead = 1e-3;
 
 graph::Tensor scalar(float value) {
   auto bytes = std::make_shared<std::vector<std::byte>>(sizeof value);
@@ -57,13 +60,6 @@ private:
   size_t chosen;
   Sample current;
 };
-
-/// Channels of a result as far as each has several numbers, else all as one.
-quant::Channels channelsOf(const std::vector<int64_t> &shape) {
-  if (shape.size() < 3)
-    return {1, std::accumulate(shape.begin(), shape.end(), int64_t(1), std::multiplies())};
-  return {shape[1], std::accumulate(shape.begin() + 2, shape.end(), int64_t(1), std::multiplies())};
-}
 
 /// Numbers less the mean of their channel: what is the same everywhere says nothing of what a network sees.
 class Centred {
@@ -121,18 +117,19 @@ Result<std::vector<std::string>> realLayers(const graph::Graph &g, const quant::
   std::vector<std::string> r;
   if (switches.layers.empty() || switches.results.empty()) return r;
   PLANISH_ASSIGN(std::vector<double> noise, noiseOf(switches, samples));
-  double all = std::accumulate(noise.begin(), noise.end(), 0.0);
+  auto workOf = [&](size_t l) { return switches.layers[l].cost / std::max(switches.cost, 1.0); };
   std::vector<size_t> order(noise.size());
   std::iota(order.begin(), order.end(), size_t(0));
-  std::ranges::stable_sort(order, std::greater<>(), [&](size_t l) { return noise[l]; });
-  double cost = 0, others = std::max(double(noise.size()) - 1, 1.0);
+  std::ranges::stable_sort(order, std::greater<>(),
+                           [&](size_t l) { return noise[l] / (workOf(l) + kOverhead); });
+  // What has real numbers makes no noise any more: beside the worst value all others would seem harmless.
+  double left = std::accumulate(noise.begin(), noise.end(), 0.0), cost = 0;
   for (size_t l : order) {
     const SwitchedLayer &layer = switches.layers[l];
-    double work = layer.cost / std::max(switches.cost, 1.0);
-    bool standsOut = noise[l] >= kLeastNoise && noise[l] >= kLeastFactor * (all - noise[l]) / others &&
-                     noise[l] >= kLeastGain * work * all;
-    if (layer.readers.empty() || !standsOut || cost + work > kMostCost) continue;
-    cost += work;
+    double work = workOf(l);
+    bool matters = noise[l] >= kLeastNoise && noise[l] >= std::max(kLeastShare, kLeastGain * work) * left;
+    if (layer.readers.empty() || !matters || cost + work > kMostCost) continue;
+    cost += work, left -= noise[l];
     r.insert(r.end(), layer.readers.begin(), layer.readers.end());
   }
   return r;
