@@ -137,7 +137,9 @@ private:
       view.inTypes[0] = in;
       return node.op->outputView(view, graph::denseView(in));
     };
-    if (viewOf(type) || !viewOf(rowMajor)) return false;
+    bool movesToReaders =
+        liked[node.outputs[0].index] && !channelsLast(old.type(node.outputs[0]).shape).empty();
+    if (movesToReaders || viewOf(type) || !viewOf(rowMajor)) return false;
     PLANISH_ASSIGN(inputs[0], inOrder(inputs[0], {}, node.loc));
     return true;
   }
