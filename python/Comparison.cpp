@@ -3,7 +3,7 @@
 
 #include "Binding.h"
 #include "planish/driver/Compile.h"
-#include "planish/tune/Compare.h"
+#include "planish/tune/CompareCompiled.h"
 #include "samples/Samples.h"
 
 #include <pybind11/stl.h>
@@ -83,6 +83,27 @@ py::dict compare(const std::string &model, const std::string &reference, const s
                   py::arg("repairs") = all);
 }
 
+py::dict compareCompiled(const std::string &model, const std::string &library, const std::string &samples,
+                         const std::string &frame, const Shapes &shapes) {
+  driver::Options real;
+  real.model = model;
+  real.shapes = shapes;
+  const auto result = [&]() -> Result<tune::CompiledComparison> {
+    const py::gil_scoped_release release;
+    PLANISH_ASSIGN(graph::Graph g, driver::graphToProfile(real));
+    PLANISH_ASSIGN(auto source, samples::openSamples(samples, frame, g));
+    return tune::compareCompiled(g, library, *source);
+  }();
+  if (!result) raise(result.error());
+  py::list layers, outputs;
+  for (const tune::CompiledLayer &l : result->layers)
+    layers.append(py::dict(py::arg("name") = l.name, py::arg("nodes") = l.nodes, py::arg("fitted") = l.fitted,
+                           py::arg("error") = dictOf(l.error)));
+  for (const tune::OutputError &o : result->outputs) outputs.append(dictOf(o));
+  return py::dict(py::arg("samples") = result->samples, py::arg("layers") = layers,
+                  py::arg("outputs") = outputs);
+}
+
 } // namespace
 
 void bindComparison(py::module_ &module) {
@@ -95,6 +116,8 @@ void bindComparison(py::module_ &module) {
       });
   module.def("compare", &compare, py::kw_only(), py::arg("model"), py::arg("reference"), py::arg("profile"),
              py::arg("samples"), py::arg("frame"), py::arg("shapes"), py::arg("repairs"));
+  module.def("compare_compiled", &compareCompiled, py::kw_only(), py::arg("model"), py::arg("library"),
+             py::arg("samples"), py::arg("frame"), py::arg("shapes"));
 }
 
 } // namespace planish::python

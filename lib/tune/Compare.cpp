@@ -21,8 +21,6 @@ namespace {
 /// The share of a network's time that even the smallest layer takes.
 constexpr double kOverhead = 1e-3;
 
-ValueError errorOf(const quant::Deviation &d) { return {d.sqnr(), d.cosine(), d.relativeNoise()}; }
-
 /// The channels of a tensor along an axis; one where it has no such axis.
 quant::Channels channelsAlong(int axis, const Shape &shape) {
   quant::Channels r;
@@ -167,6 +165,8 @@ std::vector<Sensitivity> sensitivities(const ErrorGraph &e, const std::vector<La
 }
 
 } // namespace
+
+ValueError errorOf(const quant::Deviation &d) { return {d.sqnr(), d.cosine(), d.relativeNoise()}; }
 
 Result<Comparison> compare(const Graph &quantized, const Graph *reference, Samples &samples) {
   if (samples.count() == 0) return usage("there are no samples to compare on");

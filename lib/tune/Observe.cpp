@@ -1,8 +1,9 @@
 #include "planish/tune/Observe.h"
 
+#include "Loaded.h"
+
 #include "planish/artifact/Artifact.h"
 #include "planish/lower/Lower.h"
-#include "planish/runtime.h"
 #include "planish/support/Check.h"
 #include "planish/support/ScratchFolder.h"
 #include "planish/transform/Passes.h"
@@ -18,17 +19,8 @@ using graph::ValueId;
 
 namespace {
 
-struct CloseModel {
-  void operator()(const planish_model *m) const { planish_close(m); }
-};
-struct DestroyInstance {
-  void operator()(planish_instance *i) const { planish_destroy(i); }
-};
-using Model = std::unique_ptr<const planish_model, CloseModel>;
-using Instance = std::unique_ptr<planish_instance, DestroyInstance>;
-
 /// Builds the library, loads it and forgets the file.
-Result<Model> built(const Graph &g) {
+Result<LoadedModel> built(const Graph &g) {
   PLANISH_ASSIGN(Target target, parseTarget("cpu"));
   PLANISH_ASSIGN(Graph passed, transform::runPasses(g, transform::passes(), {}));
   target.strict = true;
@@ -40,7 +32,7 @@ Result<Model> built(const Graph &g) {
   const planish_model *model = nullptr;
   if (planish_open((folder.name() + "/observed/libobserved.so").c_str(), &model) != PLANISH_OK)
     return failed(planish_error());
-  return Model(model);
+  return LoadedModel(model);
 }
 
 /// Where a watched value comes from: an output of the library, an input or a constant of the graph.
@@ -75,7 +67,7 @@ public:
     return r;
   }
 
-  Status run(const Model &model, Samples &samples, const Observer &observer) {
+  Status run(const LoadedModel &model, Samples &samples, const Observer &observer) {
     planish_instance *made = nullptr;
     if (planish_create(model.get(), nullptr, &made) != PLANISH_OK) return failed(planish_error());
     Instance instance(made);
@@ -142,7 +134,7 @@ std::span<const float> TensorView::floats() const {
 
 Status observe(const Graph &g, std::span<const ValueId> watched, Samples &samples, const Observer &observer) {
   Observation observation(g, watched);
-  PLANISH_ASSIGN(Model model, built(observation.withOutputs()));
+  PLANISH_ASSIGN(LoadedModel model, built(observation.withOutputs()));
   return observation.run(model, samples, observer);
 }
 

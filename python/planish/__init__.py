@@ -8,24 +8,35 @@
 from __future__ import annotations
 
 import os
-import pathlib
 import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Optional, Union
 
 from planish._planish import Model, TensorInfo
-from planish._source import ModelSource, Sizes, model_file, sizes
+from planish._source import ModelSource, Sizes, library_of, model_file, sizes
 from planish.accuracy import Accuracy, compile_within
 from planish.calibration import Profile, calibrate, profile_file
-from planish.comparison import Comparison, Deviation, LayerError, OutputError, Repairs, Sensitivity, compare
+from planish.comparison import (
+    CompiledComparison,
+    CompiledLayer,
+    Comparison,
+    Deviation,
+    LayerError,
+    OutputError,
+    Repairs,
+    Sensitivity,
+    compare,
+    compare_compiled,
+)
 from planish.errors import CompileError, Error, LoadError, RunError, UnsupportedError
 from planish.tuning import TunedKernel, Tuning, TuningProgress, tune
 
 __all__ = [
-    "Accuracy", "Artifact", "Comparison", "CompileError", "Deviation", "Error", "LayerError", "LoadError", "Model", "OutputError",
-    "Profile", "RunError", "Sensitivity", "TensorInfo", "TunedKernel", "Tuning", "TuningProgress", "UnsupportedError",
-    "calibrate", "compare", "compile", "compile_within", "load", "tune",
+    "Accuracy", "Artifact", "Comparison", "CompileError", "CompiledComparison", "CompiledLayer", "Deviation", "Error",
+    "LayerError", "LoadError", "Model", "OutputError", "Profile", "RunError", "Sensitivity", "TensorInfo", "TunedKernel",
+    "Tuning", "TuningProgress", "UnsupportedError", "calibrate", "compare", "compare_compiled", "compile", "compile_within",
+    "load", "tune",
 ]
 
 
@@ -110,9 +121,4 @@ def load(directory: Union[str, os.PathLike[str]], threads: int = 0) -> Model:
 
     Raises LoadError where `directory` holds no model, or one this CPU cannot run; ValueError for impossible threads.
     """
-    folder = pathlib.Path(directory)
-    libraries = sorted(folder.glob("lib*.so"))
-    if len(libraries) != 1:
-        what = "no" if not libraries else "more than one"
-        raise LoadError(f"'{folder}' holds {what} compiled model (lib*.so)")
-    return Model(str(libraries[0].absolute()), threads)
+    return Model(str(library_of(directory)), threads)

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import planish
 
-EXIT_BAD_FILE, EXIT_INTERRUPTED = 4, 130
+EXIT_USAGE, EXIT_BAD_FILE, EXIT_INTERRUPTED = 2, 4, 130
 
 
 def _sizes(texts):
@@ -57,6 +57,7 @@ def _parser():
     compare.add_argument("--int8", metavar="PROFILE.json", help="for a float MODEL: what calibrate wrote")
     compare.add_argument("--frame", metavar="FRAME.json", help="how pictures become the input")
     compare.add_argument("--shape", action="append", default=[], metavar="IN=1x3x640x640")
+    compare.add_argument("--compiled", metavar="DIR", help="compare what compile-model made of MODEL, as it runs here")
     compare.add_argument("--repair", metavar="DIR", help="mend the layers, compile the model, compare it again")
     compare.add_argument("--json", action="store_true", help="print the result as JSON on stdout")
     compare.set_defaults(run=_compare, max_shape=[])
@@ -100,7 +101,25 @@ def _calibrate(options, shapes, max_shapes):
     return 0
 
 
+def _compare_compiled(options, shapes):
+    for flag in ("reference", "int8", "repair"):
+        if getattr(options, flag):
+            raise _usage(f"--{flag} is for models that are not compiled yet: give it without --compiled")
+    result = planish.compare_compiled(options.model, options.compiled, options.samples, frame=options.frame, shapes=shapes)
+    print(json.dumps(asdict(result), indent=1) if options.json else result)
+    return 0
+
+
+def _usage(text):
+    error = planish.CompileError(text)
+    error.exit_code = EXIT_USAGE
+    return error
+
+
 def _compare(options, shapes, _):
+    if options.compiled:
+        return _compare_compiled(options, shapes)
+
     def compared(repairs):
         return planish.compare(options.model, options.reference, options.samples, int8=options.int8, frame=options.frame,
                                shapes=shapes, repairs=repairs)
@@ -129,7 +148,7 @@ def main(arguments=None):
         parser.error(str(error))
     try:
         return options.run(options, shapes, max_shapes)
-    except (planish.CompileError, FileNotFoundError) as error:
+    except (planish.CompileError, planish.LoadError, FileNotFoundError) as error:
         print(f"python -m planish {options.command}: {error}", file=sys.stderr)
         return getattr(error, "exit_code", EXIT_BAD_FILE)
 

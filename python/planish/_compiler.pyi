@@ -70,6 +70,14 @@ def compare(
     shapes: dict[str, list[int]],
     repairs: Repairs,
 ) -> dict[str, Any]: ...
+def compare_compiled(
+    *,
+    model: str,
+    library: str,
+    samples: str,
+    frame: str,
+    shapes: dict[str, list[int]],
+) -> dict[str, Any]: ...
 def compile_within(
     *,
     model: str,

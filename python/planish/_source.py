@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Optional, Protocol, Union
 
+from planish.errors import LoadError
 
 class Serializable(Protocol):
     def SerializeToString(self) -> bytes: ...
@@ -34,3 +35,13 @@ def model_file(model: ModelSource, name: str) -> Iterator[pathlib.Path]:
 
 def sizes(shapes: Optional[Sizes]) -> dict[str, list[int]]:
     return {name: [int(size) for size in given] for name, given in (shapes or {}).items()}
+
+
+def library_of(directory: Union[str, os.PathLike[str]]) -> pathlib.Path:
+    """The library of a compiled model's directory; LoadError where there is none."""
+    folder = pathlib.Path(directory)
+    libraries = sorted(folder.glob("lib*.so"))
+    if len(libraries) != 1:
+        what = "no" if not libraries else "more than one"
+        raise LoadError(f"'{folder}' holds {what} compiled model (lib*.so)")
+    return libraries[0].absolute()

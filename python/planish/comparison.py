@@ -1,4 +1,4 @@
-"""planish.compare: where a quantized model loses accuracy, why, and what would mend it."""
+"""planish.compare: where a quantized model loses accuracy, why, and what would mend it; and compiled models beside theirs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Optional, Union
 
-from planish._source import ModelSource, Sizes, model_file, sizes
+from planish._source import ModelSource, Sizes, library_of, model_file, sizes
 from planish.calibration import Path, Profile, Samples, profile_file, sample_files
 
 if TYPE_CHECKING:
@@ -99,6 +99,63 @@ class Comparison:
         return table(self)
 
 
+@dataclass(frozen=True)
+class CompiledLayer:
+    """What a kernel of a compiled model leaves in memory."""
+
+    name: str
+    """Of the value in the ONNX model."""
+    nodes: Sequence[str]
+    """The ONNX nodes that the kernel computes."""
+    fitted: bool
+    """Codes, or multiples by channel: next to the straight line through the model's numbers that fits best."""
+    error: Deviation
+    """With all layers before it."""
+
+
+@dataclass(frozen=True)
+class CompiledComparison:
+    """What compare() found of a compiled model. str() is a table, in the order of computation."""
+
+    samples: int
+    layers: Sequence[CompiledLayer]
+    outputs: Sequence[OutputError]
+
+    def __str__(self) -> str:
+        lines = [f"{'error':>8}  layer"]
+        for layer in self.layers:
+            note = "  (codes or multiples)" if layer.fitted else ""
+            lines.append(f"{layer.error.sqnr:6.1f}dB  {layer.name}: {' + '.join(layer.nodes)}{note}")
+        return "\n".join(lines + _output_lines(self.outputs))
+
+
+def compare_compiled(
+    model: ModelSource,
+    compiled: Path,
+    samples: Samples = (),
+    *,
+    frame: Optional[Path] = None,
+    shapes: Optional[Sizes] = None,
+) -> CompiledComparison:
+    """Compares what compile-model made, as it runs on this machine, with the real numbers of its model, kernel by kernel.
+
+    model: the model that was compiled.
+    compiled: the directory, or an Artifact; with whatever it was compiled with: int8, a tuning database, another target
+        that this CPU can run.
+    samples, frame, shapes: as for compare().
+
+    Raises CompileError where the two do not belong together or a sample does not fit, LoadError where there is no library.
+    """
+    from planish import _compiler
+
+    with model_file(model, "model") as path, sample_files(samples) as source:
+        found = _compiler.compare_compiled(model=str(path), library=str(library_of(compiled)), samples=source,
+                                           frame=os.fspath(frame or ""), shapes=sizes(shapes))
+    return CompiledComparison(
+        found["samples"], [CompiledLayer(**{**layer, "error": Deviation(**layer["error"])}) for layer in found["layers"]],
+        [_output(o) for o in found["outputs"]])
+
+
 def compare(
     model: ModelSource,
     reference: Optional[ModelSource] = None,
@@ -108,8 +165,9 @@ def compare(
     frame: Optional[Path] = None,
     shapes: Optional[Sizes] = None,
     repairs: Optional[Repairs] = None,
-) -> Comparison:
-    """Compares a quantized model with its float model, layer by layer, on samples.
+) -> Union[Comparison, CompiledComparison]:
+    """Compares a quantized model with its float model, layer by layer, on samples: a Comparison. Where `reference` is what
+    was compiled from the model (a directory, or an Artifact), compare_compiled() does it, and gives a CompiledComparison.
 
     model: a model with QuantizeLinear/DequantizeLinear or QLinear operators; or a float one, with `int8`.
     reference: the float model it was made from; values are matched by name. None: the quantized model without rounding
@@ -125,6 +183,10 @@ def compare(
     """
     from planish import _compiler
 
+    if isinstance(reference, (str, os.PathLike)) and os.path.isdir(reference):
+        if int8 is not None or repairs is not None:
+            raise TypeError("int8 and repairs are for models that are not compiled yet")
+        return compare_compiled(model, reference, samples, frame=frame, shapes=shapes)
     if int8 is not None and reference is not None:
         raise TypeError("a model that becomes int8 is its own reference")
     other = reference if reference is not None else model
@@ -136,8 +198,17 @@ def compare(
             repairs=repairs if repairs is not None else _compiler.Repairs())
     return Comparison(
         found["samples"], [_layer(layer) for layer in found["layers"]],
-        [OutputError(o["name"], Deviation(**o["error"]), o["largest"]) for o in found["outputs"]],
+        [_output(o) for o in found["outputs"]],
         [Sensitivity(**row) for row in found["contractions"]], found["repairs"])
+
+
+def _output(row: Mapping[str, Any]) -> OutputError:
+    return OutputError(row["name"], Deviation(**row["error"]), row["largest"])
+
+
+def _output_lines(outputs: Sequence[OutputError]) -> list[str]:
+    return [f"output {output.name}: {output.error.sqnr:.1f} dB, cosine {output.error.cosine:.5f}, largest "
+            f"difference {output.largest:.4g}" for output in outputs]
 
 
 def _layer(row: Mapping[str, Any]) -> LayerError:
@@ -153,7 +224,4 @@ def table(comparison: Comparison, rows: Optional[int] = None) -> str:
         if layer.cause != "none":
             lines.append(f"{'':36}  {layer.cause}: {layer.detail}")
             lines.append(f"{'':36}  cure: {layer.cure}" + ("" if layer.repairable else " (needs the float model)"))
-    for output in comparison.outputs:
-        lines.append(f"output {output.name}: {output.error.sqnr:.1f} dB, cosine {output.error.cosine:.5f}, largest "
-                     f"difference {output.largest:.4g}")
-    return "\n".join(lines)
+    return "\n".join(lines + _output_lines(comparison.outputs))

@@ -192,6 +192,84 @@ def test_our_own_codes(detector):
         planish.compare(model, model, samples, int8=profile)
 
 
+@pytest.fixture(scope="module")
+def compiled(detector, tmp_path_factory):
+    """The shipped detector as a file, and what it becomes in int8."""
+    model, _, samples, _ = detector
+    folder = tmp_path_factory.mktemp("compiled")
+    onnx.save(model, folder / "float.onnx")
+    planish.compile(model, int8=planish.calibrate(model, samples), out=folder / "int8")
+    return folder
+
+
+def test_a_compiled_model(detector, compiled):
+    """Int8 codes are compared by the line that fits; all kernels' nodes are the model's."""
+    model, _, samples, _ = detector
+    found = planish.compare(compiled / "float.onnx", compiled / "int8", samples)
+    print(found)
+    assert isinstance(found, planish.CompiledComparison) and found.samples == len(samples)
+    assert len(found.layers) > 8 and sum(layer.fitted for layer in found.layers) > 4
+    assert all(layer.error.sqnr > 15 and layer.error.noise < 0.2 for layer in found.layers)
+    assert any(layer.error.sqnr < 60 for layer in found.layers if layer.fitted)
+    names = {n.name for n in model.graph.node}
+    assert all(set(layer.nodes) <= names for layer in found.layers)
+    assert found.outputs[0].name == "detections" and found.outputs[0].error.sqnr > 15
+    assert found.outputs[0].largest > 0
+
+
+def test_a_compiled_model_of_real_numbers_has_no_noise(detector, tmp_path):
+    model, _, samples, _ = detector
+    art = planish.compile(model, out=tmp_path / "real", strict=True)
+    found = planish.compare_compiled(model, art, samples[:2])
+    assert len(found.layers) > 8
+    assert all(layer.error.sqnr > 90 for layer in found.layers) and found.outputs[0].error.sqnr > 90
+
+
+def test_a_compiled_model_with_other_weights(detector, compiled):
+    """The first kernel that differs is the one whose weights do."""
+    model, _, samples, _ = detector
+    other = onnx.ModelProto()
+    other.CopyFrom(model)
+    conv = [n for n in other.graph.node if n.op_type == "Conv"][4]
+    weights = next(t for t in other.graph.initializer if t.name == conv.input[1])
+    weights.CopyFrom(onnx.numpy_helper.from_array(-onnx.numpy_helper.to_array(weights), conv.input[1]))
+    found = planish.compare(other, compiled / "int8", samples[:2])
+    first = next(layer for layer in found.layers if layer.error.sqnr < 10)
+    assert conv.name in first.nodes, str(found)
+
+
+def test_what_does_not_belong_together(detector, compiled, tmp_path):
+    model, _, samples, _ = detector
+    with pytest.raises(planish.LoadError, match="holds no compiled model"):
+        planish.compare(model, tmp_path, samples)
+    with pytest.raises(TypeError, match="not compiled yet"):
+        planish.compare(model, compiled / "int8", samples, repairs=planish.Repairs())
+    renamed = onnx.ModelProto()
+    renamed.CopyFrom(model)
+    for values in (renamed.graph.input, *(n.input for n in renamed.graph.node)):
+        for i, value in enumerate(values):
+            if getattr(value, "name", value) == "image":
+                if isinstance(value, str):
+                    values[i] = "picture"
+                else:
+                    value.name = "picture"
+    with pytest.raises(planish.CompileError, match="it was compiled from another one"):
+        planish.compare(renamed, compiled / "int8", [{"picture": s["image"]} for s in samples])
+
+
+def test_command_line_of_a_compiled_model(detector, compiled, tmp_path, capsys):
+    _, _, samples, _ = detector
+    np.savez(tmp_path / "x.npz", image=samples[0]["image"])
+    flags = ["compare", str(compiled / "float.onnx"), str(tmp_path / "x.npz"), "--compiled", str(compiled / "int8")]
+    assert command_line.main(flags) == 0
+    text = capsys.readouterr().out
+    assert "output detections" in text and "codes or multiples" in text
+    assert command_line.main([*flags, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["samples"] == 1
+    assert command_line.main([*flags, "--repair", str(tmp_path / "mended")]) == 2
+    assert "--repair is for models that are not compiled yet" in capsys.readouterr().err
+
+
 def test_command_line(detector, tmp_path, capsys):
     model, ranges, samples, _ = detector
     onnx.save(quantizing.quantized(model, dict(ranges)), tmp_path / "twin.onnx")

@@ -19,6 +19,7 @@ struct ValueError {
   double cosine = 1;
   double noise = 0;  // relative to the signal, the mean of the channels': 0 to 1 (quant::Deviation)
 };
+ValueError errorOf(const quant::Deviation &d);
 
 struct LayerError {
   std::string name;               // of the value
