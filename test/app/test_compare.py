@@ -243,7 +243,7 @@ def test_what_does_not_belong_together(detector, compiled, tmp_path):
     with pytest.raises(planish.LoadError, match="holds no compiled model"):
         planish.compare(model, tmp_path, samples)
     with pytest.raises(TypeError, match="not compiled yet"):
-        planish.compare(model, compiled / "int8", samples, repairs=planish.Repairs())
+        planish.compare(model, compiled / "int8", samples, int8=tmp_path / "profile.json")
     renamed = onnx.ModelProto()
     renamed.CopyFrom(model)
     for values in (renamed.graph.input, *(n.input for n in renamed.graph.node)):
