@@ -218,7 +218,8 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                            {"llvm", driver::Emit::Llvm},
                            {"asm", driver::Emit::Assembly},
                            {"c", driver::Emit::C},
-                           {"opencl", driver::Emit::OpenCl}},
+                           {"opencl", driver::Emit::OpenCl},
+                           {"cuda", driver::Emit::Cuda}},
                           "print a form of the model on stdout, write nothing");
   app.add_option("--print-after", o.printAfter, "print the graph after a pass on stdout, too")
       ->option_text("PASS");

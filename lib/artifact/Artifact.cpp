@@ -57,12 +57,16 @@ struct Parts {
   const Program &program;
   const Target &target, &host;
   std::optional<codegen::DeviceProgram> device{};
+  std::optional<codegen::CudaImages> images{};
 };
 
 Result<Parts> partsOf(const Program &program, const Target &target, const Target &host) {
   Parts r{program, target, host};
-  if (target.device == DeviceKind::OpenCl) {
-    PLANISH_ASSIGN(r.device, codegen::openClProgram(program, target));
+  if (target.device != DeviceKind::Cpu) {
+    PLANISH_ASSIGN(r.device, codegen::deviceProgram(program, target, target.device));
+  }
+  if (target.device == DeviceKind::Cuda) {
+    PLANISH_ASSIGN(r.images, codegen::compileCuda(r.device->source, target.cpu));
   }
   return r;
 }
@@ -93,16 +97,17 @@ Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &
     job("kernels" + std::to_string(i / kKernelsPerObject) + ".o",
         [=, &target] { return codegen::emitKernels(some, target, codegen::Form::Object); });
   }
-  const codegen::LaunchStyle launches = parts.device ? deviceLaunches() : codegen::LaunchStyle();
+  const codegen::LaunchStyle launches =
+      parts.device ? deviceLaunches(parts.target.device) : codegen::LaunchStyle();
   job("host.o",
       [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object, launches); });
   job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
   job("model.o",
       [&] { return modelObject(p, target, parts.target.name, buildId, parts.device.has_value(), golden); });
   if (parts.device) {
-    job("device.o", [&] { return deviceObject(p, *parts.device, target); });
-    job("opencl.o",
-        [&] { return codegen::compileBitcode({kRuntimeOpenClX86_64, kRuntimeOpenClX86_64Size}, target); });
+    job("device.o", [&] { return deviceObject(p, *parts.device, parts.images, parts.target, target); });
+    job("device_runtime.o",
+        [&] { return codegen::compileBitcode(deviceRuntime(parts.target.device), target); });
   }
   if (!p.constants.empty())
     job("weights.o", [&] { return codegen::dataObject(weightsOf(p), symbolsOf(p).weights, target); });
@@ -193,18 +198,23 @@ Status replaceIn(const Files &files, const fs::path &final) {
 
 } // namespace
 
-Result<Files> build(const Program &program, const Target &target, LibraryKind kind,
-                    const Provenance &provenance, const Target *hostTarget) {
+Result<Files> build(const Program &program, const Target &target, LibraryKind kind, const Provenance &given,
+                    const Target *hostTarget) {
   const Target &host = hostTarget ? *hostTarget : target;
-  std::string buildId = buildIdOf(program, target, provenance);
+  std::string buildId = buildIdOf(program, target, given);
   PLANISH_ASSIGN(Parts parts, partsOf(program, target, host));
+  Provenance provenance = given;
+  Files r;
+  if (target.device == DeviceKind::Cuda && !parts.images)
+    r.notes.push_back("there is no NVRTC (libnvrtc.so of the CUDA toolkit): the library has its kernels as "
+                      "source, which the NVRTC of the machine that runs it compiles");
+  provenance.notes.insert(provenance.notes.end(), r.notes.begin(), r.notes.end());
   PLANISH_ASSIGN(std::vector<LinkInput> objects, objectsOf(parts, buildId, provenance.golden));
   std::error_code error;
   fs::path temporary = fs::temp_directory_path(error);
   if (error)
     return failed("there is no folder for temporary files: " + error.message() + "; TMPDIR names one");
   PLANISH_ASSIGN(Scratch scratch, Scratch::make(temporary / "planish"));
-  Files r;
   r.arenaBytes = program.arenaBytes;
   if (!program.constants.empty())
     r.weightsBytes = loop::constantOffsets(program).back() + int64_t(program.constants.back().bytes->size());
@@ -228,7 +238,8 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
     PLANISH_TRY(codegen::linkShared(objects, (scratch.path / library).string(), library, exported, host));
     PLANISH_TRY(take(library));
   }
-  if (parts.device) r.files.push_back({program.name + ".cl", parts.device->source});
+  if (parts.device)
+    r.files.push_back({program.name + std::string(parts.device->extension), parts.device->source});
   r.files.push_back({program.name + ".h", headerOf(program)});
   r.files.push_back({"manifest.json", manifestOf(program, target, provenance, buildId, r)});
   r.files.push_back({"report.json", reportOf(program, target, provenance, r)});

@@ -3,8 +3,8 @@
 
 #include "planish/artifact/Estimate.h"
 #include "planish/codegen/CLike.h"
+#include "planish/codegen/Device.h"
 #include "planish/codegen/Llvm.h"
-#include "planish/codegen/OpenCl.h"
 #include "planish/graph/Text.h"
 #include "planish/lower/Lower.h"
 #include "planish/onnx/Import.h"
@@ -185,15 +185,18 @@ Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
   case Emit::Llvm:
   case Emit::Assembly: {
     if (target.device != DeviceKind::Cpu)
-      return unsupported("target '" + target.name + "' has no LLVM form; use --emit opencl");
+      return unsupported("target '" + target.name + "' has no LLVM form; use --emit " +
+                         (target.device == DeviceKind::Cuda ? "cuda" : "opencl"));
     auto as = form == Emit::Llvm ? codegen::Form::LlvmText : codegen::Form::Assembly;
     PLANISH_ASSIGN(std::string kernels, codegen::emitKernels(p.kernels, target, as));
     PLANISH_ASSIGN(std::string host, codegen::emitHost(p, p.name + "_host", target, as));
     return kernels + host;
   }
   case Emit::C: return codegen::printProgram(p);
-  case Emit::OpenCl: {
-    PLANISH_ASSIGN(codegen::DeviceProgram device, codegen::openClProgram(p, target));
+  case Emit::OpenCl:
+  case Emit::Cuda: {
+    const DeviceKind language = form == Emit::Cuda ? DeviceKind::Cuda : DeviceKind::OpenCl;
+    PLANISH_ASSIGN(codegen::DeviceProgram device, codegen::deviceProgram(p, target, language));
     return std::move(device.source);
   }
   case Emit::Nothing:
@@ -262,6 +265,7 @@ Result<Artifact> compile(const Options &o) {
   }
   if (tuning) from.tuning = {fileName(o.tuning), tuning->sha256()};
   PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from, &host));
+  art.notes.insert(art.notes.end(), files.notes.begin(), files.notes.end());
   clock.lap("code");
 
   PLANISH_TRY(artifact::write(files, o.output));

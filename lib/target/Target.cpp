@@ -103,6 +103,25 @@ constexpr std::array<OpenClPreset, 2> kOpenCl{{
      "OpenCL 1.2: graphics processors, work-groups and local memory"},
 }};
 
+/// CUDA devices by compute capability: what all of one have; `cores` of one that is common.
+struct CudaPreset {
+  std::string_view name;  // NVIDIA's, of the real architecture
+  int cores;              // multiprocessors
+  bool asyncCopies;
+  std::string_view about;
+};
+constexpr int64_t kCudaGroupItems = 128, kCudaWarpItems = 32;
+constexpr int64_t kCudaLocalBytes = 48 << 10;  // of a group without opting in (CUDA C++ Programming Guide)
+constexpr std::array<CudaPreset, 4> kCuda{{
+    {"sm_75", 40, false, "NVIDIA Turing: T4, RTX 20"},
+    {"sm_80", 108, true, "NVIDIA Ampere: A100, A30"},
+    {"sm_87", 16, true, "NVIDIA Ampere: Jetson Orin"},
+    {"sm_90", 132, true, "NVIDIA Hopper: H100, H200"},
+}};
+constexpr std::string_view kCudaBegin = "cuda:";
+
+std::string nameOf(const CudaPreset &p) { return std::string(kCudaBegin) + std::string(p.name); }
+
 std::string knownTargets() {
   std::string r = "known are cpu";
   for (const CpuFamily *family : kFamilies)
@@ -110,7 +129,8 @@ std::string knownTargets() {
   return r +
          ", each with +feature and -feature behind it, bare: instead of cpu: where there is no operating "
          "system, and opencl, " +
-         joined(kOpenCl, [](const OpenClPreset &p) { return std::string(p.name); });
+         joined(kOpenCl, [](const OpenClPreset &p) { return std::string(p.name); }) + ", " +
+         joined(kCuda, nameOf);
 }
 
 /// Applies "+a-b" to the features.
@@ -170,12 +190,31 @@ Target openClTarget(const OpenClPreset &preset) {
   return t;
 }
 
+Target cudaTarget(const CudaPreset &preset) {
+  Target t;
+  t.name = nameOf(preset);
+  t.device = DeviceKind::Cuda;
+  t.cpu = preset.name;
+  t.vectorBytes = 16;
+  t.registers = 64;
+  t.maskedMemory = false;
+  t.cores = preset.cores;
+  t.groupItems = kCudaGroupItems;
+  t.warpItems = kCudaWarpItems;
+  t.localBytes = kCudaLocalBytes;
+  t.byteMatrices = true;
+  t.asyncCopies = preset.asyncCopies;
+  return t;
+}
+
 } // namespace
 
 Result<Target> parseTarget(std::string_view text) {
   if (text == "opencl") return parseTarget(onlyOpenClCpus() ? "opencl:cpu" : "opencl:gpu");
   for (const OpenClPreset &p : kOpenCl)
     if (text == p.name) return openClTarget(p);
+  for (const CudaPreset &p : kCuda)
+    if (text == nameOf(p)) return cudaTarget(p);
   constexpr std::string_view cpu = "cpu", named = "cpu:", bare = "bare:";
   if (text.starts_with(named)) return namedTarget(text, text.substr(named.size()), /*bare=*/false);
   if (text.starts_with(bare)) return namedTarget(text, text.substr(bare.size()), /*bare=*/true);
@@ -194,6 +233,7 @@ std::vector<std::string> listTargets() {
   r.push_back(line("bare:NAME", "the same CPUs without an operating system: a static library, no threads"));
   r.push_back(line("opencl", "the class of this machine's OpenCL device"));
   for (const OpenClPreset &p : kOpenCl) r.push_back(line(std::string(p.name), p.about));
+  for (const CudaPreset &p : kCuda) r.push_back(line(nameOf(p), p.about));
   return r;
 }
 

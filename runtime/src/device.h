@@ -27,5 +27,42 @@ typedef struct planish_device_hooks {
 } planish_device_hooks;
 
 extern PLANISH_SHARED const planish_device_hooks planish_opencl_hooks_v1;
+extern PLANISH_SHARED const planish_device_hooks planish_cuda_hooks_v1;
+
+/* Where the memory of an instance lies on its device: one block of arena, inputs and outputs, which the
+ * frame's memory on the host mirrors, and one of weights. A launch is given addresses of the frame.
+ * Everything begins at a multiple of PLANISH_ALIGNMENT. */
+typedef struct planish_places {
+  const planish_model *model;
+  const planish_frame *frame;
+  uint64_t arena; /* bytes of it, in front of the inputs */
+  uint64_t *input_at; /* [n_inputs], bytes from the begin of the block */
+  uint64_t *output_at; /* [n_outputs] */
+} planish_places;
+
+typedef struct planish_place {
+  uint64_t offset; /* bytes from the begin of the block, or of the weights */
+  uint64_t bytes; /* to the end of what it is part of */
+  int is_input; /* of the caller, who does not see it change */
+  int is_weight;
+} planish_place;
+
+/* Bytes of the two tables. `plan` puts them at `memory`; returns the bytes of the block. */
+PLANISH_SHARED uint64_t planish_places_bytes_v1(const planish_model *model);
+PLANISH_SHARED uint64_t planish_places_plan_v1(planish_places *self, void *memory);
+/* An address that is nowhere belongs to an empty tensor. */
+PLANISH_SHARED planish_place planish_place_v1(const planish_places *self, const void *address);
+
+/* Bytes of a dense tensor of these dimensions. */
+PLANISH_SHARED uint64_t planish_bytes_of_v1(const planish_tensor_info *info, const int64_t *dims);
+
+/* One thread at a time opens and closes devices. */
+PLANISH_SHARED void planish_device_lock_v1(void);
+PLANISH_SHARED void planish_device_unlock_v1(void);
+
+/* Whether `part` is in `text`, in any case. */
+PLANISH_SHARED int planish_contains_v1(const char *text, const char *part);
+/* The line of a compiler's log that says what is wrong; cuts the log there. */
+PLANISH_SHARED const char *planish_complaint_v1(char *log);
 
 #endif

@@ -1,57 +1,31 @@
-/* Instances on an OpenCL device. Device memory is one buffer: the arena, then inputs, then outputs. The
- * frame's memory on the host mirrors it; a launch is given addresses of the frame and finds the same place on
- * the device. Kernels of the host work on the mirror, with what they read and write copied before and after.
- */
+/* Instances on an OpenCL device, with one buffer for the block of planish_places. Kernels of the host work on
+ * its mirror, with what they read and write copied before and after. */
 #include "opencl.h"
-
-#include <stdatomic.h>
 
 #include "text.h"
 
 typedef struct opencl_instance {
   planish_opencl_shared *shared;
   const planish_model *model;
-  const planish_frame *frame;
+  planish_places places;
   planish_instance *owner;
   planish_profile_fn profile;
   void *profile_user;
   void *scratch; /* of kernels on the host */
   cl_handle queue;
   cl_handle memory;
-  uint64_t *input_at; /* [n_inputs], bytes from the begin of the device memory */
-  uint64_t *output_at; /* [n_outputs] */
   cl_handle *kernels; /* [n_kernels], NULL for those of the host */
   int32_t problem; /* OpenCL's code of the first call that failed in this run */
   const char *problem_at; /* the kernel */
 } opencl_instance;
-
-/* Where an address of the frame lies on the device. */
-typedef struct place {
-  cl_handle memory;
-  uint64_t offset; /* bytes */
-  uint64_t bytes;  /* to the end of what it is part of */
-  int is_input;    /* of the caller, who does not see it change */
-  int is_weight;
-} place;
 
 static uint64_t aligned(uint64_t bytes) {
   return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
 }
 
 static uint64_t state_bytes(const planish_model *model) {
-  return aligned(sizeof(opencl_instance)) + aligned((model->n_inputs + model->n_outputs) * sizeof(uint64_t)) +
+  return aligned(sizeof(opencl_instance)) + planish_places_bytes_v1(model) +
          aligned(model->device->n_kernels * sizeof(cl_handle));
-}
-
-/* One thread at a time opens and closes devices. */
-static _Atomic uint32_t opening;
-
-static void lock(void) {
-  while (atomic_exchange_explicit(&opening, 1, memory_order_acquire)) planish_os_wait_v1(&opening, 1);
-}
-static void unlock(void) {
-  atomic_store_explicit(&opening, 0, memory_order_release);
-  planish_os_wake_v1(&opening);
 }
 
 static planish_status refused(const planish_opencl_shared *shared, const char *what, int32_t problem,
@@ -95,26 +69,26 @@ static planish_status make_shared(const planish_model *model, char *error) {
 
 static planish_status acquire(const planish_model *model, planish_opencl_shared **shared, char *error) {
   planish_status status = PLANISH_OK;
-  lock();
+  planish_device_lock_v1();
   if (!*model->device->shared) status = make_shared(model, error);
   if (!status) {
     *shared = *model->device->shared;
     ++(*shared)->users;
   }
-  unlock();
+  planish_device_unlock_v1();
   return status;
 }
 
 static void release(const planish_model *model) {
   planish_opencl_shared *shared;
-  lock();
+  planish_device_lock_v1();
   shared = *model->device->shared;
   if (--shared->users == 0) {
     planish_opencl_close_v1(shared);
     planish_os_free_v1(shared);
     *model->device->shared = NULL;
   }
-  unlock();
+  planish_device_unlock_v1();
 }
 
 static void destroy(void *state) {
@@ -128,29 +102,13 @@ static void destroy(void *state) {
   release(self->model);
 }
 
-/* Places of inputs and outputs behind the arena; the bytes of all. */
-static uint64_t plan(opencl_instance *self) {
-  const planish_model *model = self->model;
-  uint64_t used = aligned(model->arena_bytes + PLANISH_ARENA_TAIL);
-  for (uint32_t i = 0; i < model->n_inputs; ++i) {
-    self->input_at[i] = used;
-    used += aligned(model->inputs[i].max_bytes);
-  }
-  for (uint32_t i = 0; i < model->n_outputs; ++i) {
-    self->output_at[i] = used;
-    used += aligned(model->outputs[i].max_bytes);
-  }
-  return used + PLANISH_ARENA_TAIL;
-}
-
-static planish_status fill_instance(opencl_instance *self, char *error) {
+static planish_status fill_instance(opencl_instance *self, uint64_t bytes, char *error) {
   const planish_opencl_shared *shared = self->shared;
   const planish_device_program *program = self->model->device;
   int32_t problem = 0;
   self->queue = shared->cl.CreateCommandQueue(shared->context, shared->device, 0, &problem);
   if (!self->queue || problem) return refused(shared, "command queue", problem, error);
-  self->memory =
-      shared->cl.CreateBuffer(shared->context, CL_MEM_READ_WRITE_, (size_t)plan(self), NULL, &problem);
+  self->memory = shared->cl.CreateBuffer(shared->context, CL_MEM_READ_WRITE_, (size_t)bytes, NULL, &problem);
   if (!self->memory || problem) return refused(shared, "memory", problem, error);
   for (uint32_t i = 0; i < program->n_kernels; ++i) {
     if (program->kernels[i]->host) continue;
@@ -164,63 +122,23 @@ static planish_status create(void *state, const planish_device_owner *owner, cha
   const planish_model *model = owner->model;
   opencl_instance *self = state;
   unsigned char *rest = (unsigned char *)state + aligned(sizeof(*self));
+  uint64_t bytes;
   planish_status status;
   __builtin_memset(state, 0, (size_t)state_bytes(model));
   self->model = model;
-  self->frame = owner->frame;
+  self->places.model = model;
+  self->places.frame = owner->frame;
   self->owner = owner->instance;
   self->profile = owner->options->profile;
   self->profile_user = owner->options->profile_user;
   self->scratch = owner->scratch;
-  self->input_at = (uint64_t *)(void *)rest;
-  self->output_at = self->input_at + model->n_inputs;
-  self->kernels =
-      (cl_handle *)(void *)(rest + aligned((model->n_inputs + model->n_outputs) * sizeof(uint64_t)));
+  bytes = planish_places_plan_v1(&self->places, rest);
+  self->kernels = (cl_handle *)(void *)(rest + planish_places_bytes_v1(model));
   status = acquire(model, &self->shared, error);
   if (status) return status;
-  status = fill_instance(self, error);
+  status = fill_instance(self, bytes, error);
   if (status) destroy(self);
   return status;
-}
-
-static int within(const unsigned char *address, const void *begin, uint64_t bytes, uint64_t *offset) {
-  *offset = (uint64_t)((uintptr_t)address - (uintptr_t)begin);
-  return begin && (uintptr_t)address >= (uintptr_t)begin && *offset < bytes;
-}
-
-/* An address that is nowhere belongs to an empty tensor. */
-static place find(const opencl_instance *self, const void *address) {
-  const planish_model *model = self->model;
-  const planish_frame *frame = self->frame;
-  place r = {self->memory, 0, 0, 0, 0};
-  uint64_t offset;
-  if (within(address, frame->weights, model->weights_bytes, &offset)) {
-    r.memory = self->shared->weights;
-    r.offset = offset;
-    r.bytes = model->weights_bytes - offset;
-    r.is_weight = 1;
-    return r;
-  }
-  if (within(address, frame->arena, model->arena_bytes, &offset)) {
-    r.offset = offset;
-    r.bytes = model->arena_bytes - offset;
-    return r;
-  }
-  for (uint32_t i = 0; i < model->n_outputs; ++i) {
-    if (!within(address, frame->outputs[i], model->outputs[i].max_bytes, &offset)) continue;
-    r.offset = self->output_at[i] + offset;
-    r.bytes = model->outputs[i].max_bytes - offset;
-    return r;
-  }
-  /* Inputs may share memory: the one that reaches farthest holds the others' parts, too. */
-  for (uint32_t i = 0; i < model->n_inputs; ++i) {
-    const uint64_t bytes = model->inputs[i].max_bytes;
-    if (!within(address, frame->inputs[i], bytes, &offset) || bytes - offset <= r.bytes) continue;
-    r.offset = self->input_at[i] + offset;
-    r.bytes = bytes - offset;
-    r.is_input = 1;
-  }
-  return r;
 }
 
 static void note(opencl_instance *self, int32_t problem, const char *where) {
@@ -235,13 +153,14 @@ static uint64_t least(uint64_t a, uint64_t b) { return a < b ? a : b; }
 static void move(opencl_instance *self, const planish_device_kernel *kernel, void *const *buffers, int up) {
   const planish_opencl_functions *cl = &self->shared->cl;
   for (uint32_t i = 0; i < kernel->n_params; ++i) {
-    const place at = find(self, buffers[i]);
+    const planish_place at = planish_place_v1(&self->places, buffers[i]);
+    const cl_handle memory = at.is_weight ? self->shared->weights : self->memory;
     const size_t bytes = (size_t)least(kernel->params[i].bytes, at.bytes);
     if (at.is_input || at.is_weight || !bytes || (up && !kernel->params[i].written)) continue;
     note(self,
-         up ? cl->EnqueueWriteBuffer(self->queue, at.memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL,
+         up ? cl->EnqueueWriteBuffer(self->queue, memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL,
                                      NULL)
-            : cl->EnqueueReadBuffer(self->queue, at.memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL,
+            : cl->EnqueueReadBuffer(self->queue, memory, 1, (size_t)at.offset, bytes, buffers[i], 0, NULL,
                                     NULL),
          kernel->name);
   }
@@ -257,9 +176,10 @@ static void enqueue(opencl_instance *self, const planish_device_kernel *kernel, 
   uint32_t argument = 0;
   int32_t problem = 0;
   for (uint32_t i = 0; i < kernel->n_params; ++i) {
-    const place at = find(self, buffers[i]);
+    const planish_place at = planish_place_v1(&self->places, buffers[i]);
+    const cl_handle memory = at.is_weight ? self->shared->weights : self->memory;
     const int64_t element = (int64_t)(at.offset / kernel->params[i].element);
-    problem |= cl->SetKernelArg(handle, argument++, sizeof(at.memory), &at.memory);
+    problem |= cl->SetKernelArg(handle, argument++, sizeof(memory), &memory);
     problem |= cl->SetKernelArg(handle, argument++, sizeof(element), &element);
   }
   for (uint32_t i = 0; i < kernel->n_scalars; ++i)
@@ -299,22 +219,17 @@ static planish_status status_of(const opencl_instance *self, char *error) {
   return PLANISH_RUN_FAILED;
 }
 
-static uint64_t bytes_of(const planish_tensor_info *info, const int64_t *dims) {
-  uint64_t bytes = planish_dtype_bytes(info->dtype);
-  for (int32_t d = 0; d < info->rank; ++d) bytes *= (uint64_t)dims[d];
-  return bytes;
-}
-
 static planish_status begin_run(void *state, char *error) {
   opencl_instance *self = state;
   const planish_model *model = self->model;
   self->problem = 0;
   for (uint32_t i = 0; i < model->n_inputs; ++i) {
-    const size_t bytes = (size_t)bytes_of(&model->inputs[i], self->frame->input_dims + i * PLANISH_MAX_RANK);
+    const size_t bytes =
+        (size_t)planish_bytes_of_v1(&model->inputs[i], self->places.frame->input_dims + i * PLANISH_MAX_RANK);
     if (!bytes) continue;
     note(self,
-         self->shared->cl.EnqueueWriteBuffer(self->queue, self->memory, 1, (size_t)self->input_at[i], bytes,
-                                             self->frame->inputs[i], 0, NULL, NULL),
+         self->shared->cl.EnqueueWriteBuffer(self->queue, self->memory, 1, (size_t)self->places.input_at[i],
+                                             bytes, self->places.frame->inputs[i], 0, NULL, NULL),
          model->inputs[i].name);
   }
   return status_of(self, error);
@@ -325,12 +240,12 @@ static planish_status end_run(void *state, char *error) {
   const planish_model *model = self->model;
   note(self, self->shared->cl.Finish(self->queue), "the end of the run");
   for (uint32_t i = 0; i < model->n_outputs && !self->problem; ++i) {
-    const size_t bytes =
-        (size_t)bytes_of(&model->outputs[i], self->frame->output_dims + i * PLANISH_MAX_RANK);
+    const size_t bytes = (size_t)planish_bytes_of_v1(&model->outputs[i],
+                                                     self->places.frame->output_dims + i * PLANISH_MAX_RANK);
     if (!bytes) continue;
     note(self,
-         self->shared->cl.EnqueueReadBuffer(self->queue, self->memory, 1, (size_t)self->output_at[i], bytes,
-                                            self->frame->outputs[i], 0, NULL, NULL),
+         self->shared->cl.EnqueueReadBuffer(self->queue, self->memory, 1, (size_t)self->places.output_at[i],
+                                            bytes, self->places.frame->outputs[i], 0, NULL, NULL),
          model->outputs[i].name);
   }
   return status_of(self, error);

@@ -165,13 +165,7 @@ static void explain(const planish_opencl_shared *of, const planish_model *model,
   if (log &&
       of->cl.GetProgramBuildInfo(of->program, of->device, CL_PROGRAM_BUILD_LOG_, size, log, NULL) == CL_OK) {
     log[size] = 0;
-    line = log;
-    for (char *c = log; *c; ++c) {
-      if (*c != '\n') continue;
-      *c = 0;
-      if (__builtin_strstr(line, "error")) break;
-      if (c[1]) line = c + 1;
-    }
+    line = planish_complaint_v1(log);
   }
   planish_text_v1(error, "OpenCL device '%s' refuses the program of model '%s': %s", of->name, model->name,
                   line);

@@ -8,17 +8,6 @@ extern char *getenv(const char *name);
 
 enum { RESOLVE_NOW = 2, MOST_PLATFORMS = 16, MOST_DEVICES = 32 };
 
-static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }
-
-static int contains(const char *text, const char *part) {
-  for (;; ++text) {
-    size_t i = 0;
-    while (part[i] && lower(text[i]) == lower(part[i])) ++i;
-    if (!part[i]) return 1;
-    if (!*text) return 0;
-  }
-}
-
 static planish_status load(planish_opencl_shared *to, const planish_model *model, char *error) {
   static const char *const names[] = {
 #define PLANISH_NAME(result, name, parameters) "cl" #name,
@@ -80,7 +69,7 @@ static planish_status choose(planish_opencl_shared *self, const planish_model *m
       for (const char *c = name; *c && used + 2 < sizeof(seen); ++c) seen[used++] = *c;
       seen[used++] = '\'';
       seen[used] = 0;
-      if (rank <= best || (wanted && !contains(name, wanted))) continue;
+      if (rank <= best || (wanted && !planish_contains_v1(name, wanted))) continue;
       best = rank;
       self->device = devices[d];
       __builtin_memcpy(self->name, name, sizeof(name));

@@ -37,7 +37,7 @@ def test_version_is_one_line(compile_model):
 
 def test_lists(compile_model):
     targets = [line.split()[0] for line in compile_model("--list-targets").stdout.splitlines()]
-    assert {"cpu", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:znver5", "opencl"} <= set(targets)
+    assert {"cpu", "cpu:x86-64-v2", "cpu:x86-64-v3", "cpu:x86-64-v4", "cpu:znver5", "opencl", "cuda:sm_80"} <= set(targets)
     passes = [line.split()[0] for line in compile_model("--list-passes").stdout.splitlines()]
     assert passes[0] == "quantize" and passes[-1] == "fuse"
 

@@ -8,7 +8,8 @@ from conftest import assert_close, onnx_runtime, real_model, run_serial_c, sizes
 
 planish = pytest.importorskip("planish")
 
-FORMS = {"graph": "graph @", "loop": "func @", "llvm": "define ", "asm": ".globl", "c": "net_run(", "opencl": "__kernel"}
+FORMS = {"graph": "graph @", "loop": "func @", "llvm": "define ", "asm": ".globl", "c": "net_run(", "opencl": "__kernel",
+         "cuda": "__global__"}
 
 
 @pytest.fixture
@@ -25,9 +26,10 @@ def test_forms(compile_model, net, tmp_path, form):
     assert compile_model(net, "--emit", form).stdout == done.stdout
 
 
+@pytest.mark.parametrize("target, form", [("opencl", "opencl"), ("cuda:sm_80", "cuda")])
 @pytest.mark.parametrize("arguments", [["--emit=llvm"], ["--emit=asm"]])
-def test_a_device_has_its_own_forms_only(compile_model, net, tmp_path, arguments):
-    assert "use --emit opencl" in compile_model(net, *arguments, "--target", "opencl", expect=3, cwd=tmp_path).stderr
+def test_a_device_has_its_own_forms_only(compile_model, net, tmp_path, arguments, target, form):
+    assert f"use --emit {form}" in compile_model(net, *arguments, "--target", target, expect=3, cwd=tmp_path).stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -42,6 +42,7 @@ struct Files {
   };
   std::vector<File> files;
   int64_t weightsBytes = 0, arenaBytes = 0, libraryBytes = 0;
+  std::vector<std::string> notes;  // what the user should know of the build
 };
 
 /// Compiles every kernel (in parallel, each distinct one once), the host function and the runtime,

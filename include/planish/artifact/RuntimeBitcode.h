@@ -23,5 +23,8 @@ extern const std::size_t kRuntimeBitcodeArmv7BareSize;
 /// Defines planish_opencl_launch_v1 and planish_opencl_hooks_v1, beside the runtime.
 extern const unsigned char kRuntimeOpenClX86_64[];
 extern const std::size_t kRuntimeOpenClX86_64Size;
+/// Defines planish_cuda_launch_v1 and planish_cuda_hooks_v1, beside the runtime.
+extern const unsigned char kRuntimeCudaX86_64[];
+extern const std::size_t kRuntimeCudaX86_64Size;
 
 } // namespace planish

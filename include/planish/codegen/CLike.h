@@ -14,10 +14,11 @@ namespace planish::codegen {
 struct CDialect;
 extern const CDialect kC11;       // scalar C11: the second form of the reference, and --emit c
 extern const CDialect kOpenCl12;  // a task is a work-item, or a group of them
+extern const CDialect kCuda;      // likewise: threads and blocks; CUDA C++ for NVRTC and nvcc
 
 /// Kernels as source. Accepts unscheduled and scheduled functions; vector nodes print as lane-wise
-/// scalar code in C11 and as vector types in OpenCL.
-/// A memory parameter of a device kernel is two arguments: the memory, and in elements where it begins.
+/// scalar code in C11 and as vector types in OpenCL and CUDA.
+/// A memory parameter of an OpenCL kernel is two arguments: the memory, and in elements where it begins.
 struct KernelText {
   loop::FunctionRef function;
   std::vector<std::string> about{};  // lines of a comment before it

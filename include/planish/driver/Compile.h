@@ -17,7 +17,7 @@
 namespace planish::driver {
 
 /// A textual form to look at instead of building a library.
-enum class Emit : uint8_t { Nothing, Graph, Loop, Llvm, Assembly, C, OpenCl };
+enum class Emit : uint8_t { Nothing, Graph, Loop, Llvm, Assembly, C, OpenCl, Cuda };
 
 /// How a model of real numbers becomes one of 8-bit codes.
 struct Quantization {

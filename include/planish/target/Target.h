@@ -11,7 +11,7 @@
 
 namespace planish {
 
-enum class DeviceKind : uint8_t { Cpu, OpenCl };
+enum class DeviceKind : uint8_t { Cpu, OpenCl, Cuda };
 
 enum class Architecture : uint8_t { X86_64, Arm64, Arm32 };
 
@@ -28,7 +28,7 @@ struct Target {
   DeviceKind device = DeviceKind::Cpu;
   Architecture architecture = Architecture::X86_64;
   bool bare = false;                  // no operating system: no threads, memory is the caller's
-  std::string triple, cpu;            // LLVM's spelling
+  std::string triple, cpu;            // LLVM's spelling; of a CUDA device "sm_80" alone
   std::vector<std::string> features;  // "+avx512vnni" ..., beyond what `cpu` implies
   int vectorBytes = 64;               // widest vector register to use
   int registers = 32;                 // vector registers
@@ -44,6 +44,9 @@ struct Target {
   int64_t l1Bytes = 32 << 10, l2Bytes = 1 << 20;
   int64_t groupItems = 1;             // work-items that share local memory; 1: nothing is gained by groups
   int64_t localBytes = 0;             // of a group
+  int64_t warpItems = 1;              // neighbouring items that run in step
+  bool byteMatrices = false;          // a warp multiplies matrices of bytes, 16 x 32 by 32 x 8, as one
+  bool asyncCopies = false;           // memory is copied to local memory while items compute
   Assumed assumed;
   uint64_t requiredIsa = 0;           // bits of the runtime's ISA mask that create() must find
 
@@ -51,7 +54,7 @@ struct Target {
 };
 
 /// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4+avx512vnni", "cpu:cortex-a76", "bare:cortex-a53",
-/// "opencl:gpu".
+/// "opencl:gpu", "cuda:sm_87".
 Result<Target> parseTarget(std::string_view text);
 /// One line per preset, for --list-targets.
 std::vector<std::string> listTargets();

@@ -1,5 +1,7 @@
 #include "Dialect.h"
 
+#include "CudaText.h"
+
 namespace planish::codegen {
 namespace {
 
@@ -125,10 +127,11 @@ PL_VECTOR(2) PL_VECTOR(4) PL_VECTOR(8) PL_VECTOR(16)
 PL_DOT(2) PL_DOT(4) PL_DOT(8) PL_DOT(16)
 )";
 
-constexpr int kOpenClLanes[] = {2, 4, 8, 16};
+constexpr int kVectorLanes[] = {2, 4, 8, 16};
 
 constexpr std::string_view kCParts[] = {kCPrelude, kScalarHelpers};
 constexpr std::string_view kOpenClParts[] = {kOpenClPrelude, kScalarHelpers, kOpenClVectors};
+constexpr std::string_view kCudaParts[] = {kCudaPrelude, kScalarHelpers, kCudaVectors, kCudaWarps};
 
 constexpr std::string_view kReserved[] = {
     "auto",     "break",   "case",    "char",     "const",    "continue", "default",    "do",
@@ -144,7 +147,11 @@ constexpr std::string_view kReserved[] = {
     "arena",    "exp",     "log",     "tanh",     "erf",      "sin",      "cos",        "y0",
     "y1",       "j0",      "j1",      "yn",       "jn",       "gamma",    "step",       "mix",
     "clamp",    "dot",     "cross",   "length",   "distance", "any",      "all",        "pipe",
-    "image",    "sampler", "event",   "main",     "scratch"};
+    "image",    "sampler", "event",   "main",     "scratch",  "class",    "template",   "this",
+    "new",      "delete",  "and",     "or",       "not",      "xor",      "operator",   "private",
+    "public",   "using",   "try",     "catch",    "throw",    "friend",   "explicit",   "namespace",
+    "typename", "virtual", "mutable", "export",   "asm",      "compl",    "protected",  "typeid",
+    "std"};
 
 } // namespace
 
@@ -153,27 +160,61 @@ const CDialect kC11{.name = "c11",
                     .kernel = "void",
                     .groupOf = "",
                     .memory = "",
+                    .restrict = "restrict",
                     .arrays = true,
+                    .offsets = false,
                     .task = "",
                     .group = "",
                     .item = "",
                     .barrier = "",
                     .shared = "",
                     .lanes = {},
+                    .vectorPrefix = "",
+                    .overloads = false,
+                    .align = "",
+                    .unroll = "",
+                    .warps = false,
                     .reserved = kReserved};
 const CDialect kOpenCl12{.name = "opencl",
                          .prelude = kOpenClParts,
                          .kernel = "__kernel",
                          .groupOf = " __attribute__((reqd_work_group_size(#, 1, 1))) void",
                          .memory = "__global ",
+                         .restrict = "restrict",
                          .arrays = false,
+                         .offsets = true,
                          .task = "get_global_id(0)",
                          .group = "get_group_id(0)",
                          .item = "get_local_id(0)",
                          .barrier = "barrier(CLK_LOCAL_MEM_FENCE);",
                          .shared = "__local ",
-                         .lanes = kOpenClLanes,
+                         .lanes = kVectorLanes,
+                         .vectorPrefix = "",
+                         .overloads = false,
+                         .align = "",
+                         .unroll = "",
+                         .warps = false,
                          .reserved = kReserved};
+const CDialect kCuda{.name = "cuda",
+                     .prelude = kCudaParts,
+                     .kernel = "extern \"C\" __global__",
+                     .groupOf = " __launch_bounds__(#) void",
+                     .memory = "",
+                     .restrict = "__restrict__",
+                     .arrays = false,
+                     .offsets = false,
+                     .task = "(int64_t)blockIdx.x * blockDim.x + threadIdx.x",
+                     .group = "blockIdx.x",
+                     .item = "threadIdx.x",
+                     .barrier = "pl_barrier();",
+                     .shared = "__shared__ ",
+                     .lanes = kVectorLanes,
+                     .vectorPrefix = "pl_",
+                     .overloads = true,
+                     .align = "__align__(16) ",
+                     .unroll = "PL_UNROLL ",
+                     .warps = true,
+                     .reserved = kReserved};
 
 std::string_view scalarType(DType t) {
   constexpr std::string_view names[] = {"uint8_t",  "uint8_t",  "int8_t",  "int32_t",  "int64_t",

@@ -17,6 +17,8 @@ using namespace loop;
 
 bool isLeaf(const Expr &e) { return as<IntImm>(e) || as<FloatImm>(e) || as<VarRef>(e); }
 
+constexpr int64_t kFew = 8; // iterations of a loop that dialects may unroll
+
 std::string floatText(double value, DType t) {
   if (std::isnan(value)) return "PL_NAN";
   if (std::isinf(value)) return value < 0 ? "(-PL_INFINITY)" : "PL_INFINITY";
@@ -45,7 +47,11 @@ bool contiguous(const Load &l) {
   return ramps == 1 && !l.mask;
 }
 
-std::string suffix(int lanes) { return lanes == 1 ? "" : "x" + std::to_string(lanes); }
+std::vector<Expr> firstLane(const std::vector<Expr> &indices) {
+  std::vector<Expr> r;
+  for (const Expr &i : indices) r.push_back(as<Ramp>(i) ? as<Ramp>(i)->base : i);
+  return r;
+}
 
 } // namespace
 
@@ -70,7 +76,7 @@ void Printer::bind(const Buffer &buffer, std::string pointer, Expr extra) {
 
 std::string Printer::typeName(Type t) const {
   if (t.lanes == 1) return t.dtype == DType::b1 ? "int" : std::string(scalarType(t.dtype));
-  return std::string(vectorElement(t.dtype)) + std::to_string(t.lanes);
+  return std::string(dialect.vectorPrefix) + std::string(vectorElement(t.dtype)) + std::to_string(t.lanes);
 }
 
 void Printer::kernel(const Function &f, int64_t group) {
@@ -84,8 +90,9 @@ void Printer::kernel(const Function &f, int64_t group) {
   for (const Buffer &p : f.params) {
     std::string type =
         std::string(written.contains(p.get()) ? "" : "const ") + std::string(scalarType(p->dtype));
-    params.push_back(std::string(dialect.memory) + type + " *restrict " + fresh(p->name));
-    buffers[p.get()] = {params.back().substr(params.back().rfind(' ') + 1), {}};
+    std::string name = fresh(p->name);
+    params.push_back(std::string(dialect.memory) + type + " *" + std::string(dialect.restrict) + " " + name);
+    buffers[p.get()] = {std::move(name), {}};
   }
   for (const Var &v : f.scalars) scalars.push_back("int64_t " + (vars[v.get()] = fresh(v->name)));
   auto same = [](const std::string &s) { return s; };
@@ -103,6 +110,10 @@ void Printer::kernel(const Function &f, int64_t group) {
   } else {
     std::vector<std::string> list, moves;
     for (size_t i = 0; i < params.size(); ++i) {
+      if (!dialect.offsets) {
+        list.push_back(params[i]);
+        continue;
+      }
       const std::string &pointer = buffers[f.params[i].get()].pointer, at = fresh(pointer + "_at");
       list.insert(list.end(), {params[i], "int64_t " + at});
       moves.push_back(pointer + " += " + at + ";");
@@ -114,6 +125,7 @@ void Printer::kernel(const Function &f, int64_t group) {
     ++depth;
     for (const std::string &m : moves) line(m);
     groups = !groupLoops(f).empty();
+    if (groups && dialect.warps) copyTo = copyTargets(f);
     if (groups) sharedMemory(f);
     else line("const int64_t begin = " + std::string(dialect.task) + ", end = begin + 1;");
   }
@@ -133,8 +145,8 @@ void Printer::sharedMemory(const Function &f) {
     int64_t count = 1;
     for (int64_t d : constantsOf(a->buffer->shape)) count *= d;
     std::string name = fresh(a->buffer->name);
-    line(std::string(dialect.shared) + std::string(scalarType(a->buffer->dtype)) + " " + name + "[" +
-         std::to_string(count) + "];");
+    line(std::string(dialect.shared) + std::string(dialect.align) +
+         std::string(scalarType(a->buffer->dtype)) + " " + name + "[" + std::to_string(count) + "];");
     buffers[a->buffer.get()] = {name, {}};
   });
 }
@@ -156,15 +168,21 @@ void Printer::group(const For &f) {
 /// A loop over the items of a group: each runs its own iteration, and all wait for each other where they have
 /// shared memory.
 void Printer::items(const For &f) {
-  bool shares = false;
+  bool shares = false, copies = false;
   walkAccesses(f.body,
                [&](const Buffer &b, const std::vector<Expr> &) { shares |= b->scope == Scope::Scratch; });
+  walk(f.body, [&](const Stmt &s) {
+    if (auto *t = as<Store>(s)) copies |= isCopy(*t);
+  });
   line("{");
   scoped([&] {
     std::string i = vars[f.var.get()] = fresh(f.var->name);
     line("const int64_t " + i + " = " + std::string(dialect.item) + ";");
+    itemsLoop = &f;
     stmt(f.body);
+    itemsLoop = nullptr;
   });
+  if (copies) line("pl_copy_wait();");
   if (shares) line(std::string(dialect.barrier));
 }
 
@@ -197,7 +215,9 @@ void Printer::stmt(const Stmt &s) {
           if (auto at = scratch.offsets.find(a.buffer.get()); at != scratch.offsets.end())
             line(element + " *" + name + " = (" + element + " *)((char *)scratch + " +
                  std::to_string(at->second) + ");");
-          else line(element + " " + name + "[" + std::to_string(std::max<int64_t>(count, 1)) + "];");
+          else
+            line(std::string(dialect.align) + element + " " + name + "[" +
+                 std::to_string(std::max<int64_t>(count, 1)) + "];");
           buffers[a.buffer.get()] = {name, {}};
           stmt(a.body);
         });
@@ -228,13 +248,16 @@ void Printer::stmt(const Stmt &s) {
 
 void Printer::forLoop(const For &f) {
   bool isTask = f.kind == LoopKind::Parallel && parallelIsTask && !insideTask;
+  if (dialect.warps && itemsLoop && multiplied(f)) return;
   if (f.kind == LoopKind::Parallel && groups) return insideTask ? items(f) : group(f);
   std::string begin = text(f.begin), end = text(f.end);
   if (isTask) begin = "pl_max_i64(" + begin + ", begin)", end = "pl_min_i64(" + end + ", end)";
   auto names = used;
   std::string i = fresh(f.var->name), last = fresh(i + "_end");
-  line("for (int64_t " + i + " = " + begin + ", " + last + " = " + end + "; " + i + " < " + last + "; ++" +
-       i + ") {");
+  auto first = constantOf(f.begin), behind = constantOf(f.end);
+  bool few = !isTask && first && behind && *behind - *first <= kFew;
+  line(std::string(few ? dialect.unroll : "") + "for (int64_t " + i + " = " + begin + ", " + last + " = " +
+       end + "; " + i + " < " + last + "; ++" + i + ") {");
   vars[f.var.get()] = i;
   bool outside = insideTask;
   insideTask |= isTask;
@@ -247,12 +270,14 @@ void Printer::store(const Store &s) {
   line("{");
   scoped([&] {
     share(s.value), share(s.mask);
+    if (isCopy(s)) return line(copied(s));
     const std::string &p = buffers.at(s.buffer.get()).pointer;
     std::string at = offset(*s.buffer, s.indices);
     int lanes = s.value->type.lanes;
     std::string guard = s.mask ? "if (" + text(s.mask) + ") " : "";
     if (lanes > 1)
-      line("vstore" + std::to_string(lanes) + "(" + text(s.value) + ", 0, " + p + " + " + at + ");");
+      line("vstore" + std::to_string(lanes) + alignment(*s.buffer, s.indices, lanes) + "(" + text(s.value) +
+           ", 0, " + p + " + " + at + ");");
     else line(guard + p + "[" + at + "] = " + text(s.value) + ";");
   });
 }
@@ -306,6 +331,10 @@ std::string Printer::made(const Expr &e) {
       [&](const Call &c) { return called(c, t); },
       [&](const Ramp &) -> std::string { PLANISH_CHECK(false, "a vector of indices in scalar text"); },
       [&](const Broadcast &x) { return "(" + typeName(t) + ")(" + text(x.value) + ")"; });
+}
+
+std::string Printer::suffix(int lanes) const {
+  return lanes == 1 || dialect.overloads ? "" : "x" + std::to_string(lanes);
 }
 
 std::string Printer::binary(const Binary &x, Type t) {
@@ -381,7 +410,9 @@ std::string Printer::called(const Call &c, Type t) {
 std::string Printer::loaded(const Load &l, Type t) {
   const std::string &p = buffers.at(l.buffer.get()).pointer;
   std::string at = offset(*l.buffer, l.indices);
-  if (t.lanes > 1) return "vload" + std::to_string(t.lanes) + "(0, " + p + " + " + at + ")";
+  if (t.lanes > 1)
+    return "vload" + std::to_string(t.lanes) + alignment(*l.buffer, l.indices, t.lanes) + "(0, " + p + " + " +
+           at + ")";
   std::string value = p + "[" + at + "]";
   if (l.mask) return "(" + text(l.mask) + " ? " + value + " : 0)";
   return value;
@@ -398,14 +429,18 @@ std::string Printer::dotted(const Call &c, Type t) {
 }
 
 std::string Printer::offset(const BufferNode &b, const std::vector<Expr> &indices) {
-  std::vector<Expr> first;
-  for (const Expr &i : indices) {
-    auto *r = as<Ramp>(i);
-    first.push_back(r ? r->base : i);
-  }
-  Affine a = elementOffset(b, first);
+  Affine a = elementOffset(b, firstLane(indices));
   if (const Expr &extra = buffers.at(&b).extra) a.add(affine(extra));
   return text(toExpr(a));
+}
+
+std::string Printer::alignment(const BufferNode &b, const std::vector<Expr> &indices, int lanes) const {
+  bool own = b.scope == Scope::Register || b.scope == Scope::Scratch;
+  if (dialect.align.empty() || !own) return "";
+  Affine at = elementOffset(b, firstLane(indices));
+  bool multiple = at.constant % lanes == 0;
+  for (const Affine::Term &t : at.terms) multiple &= t.coefficient % lanes == 0;
+  return multiple ? "_aligned" : "";
 }
 
 std::string Printer::address(const Buffer &buffer) {
@@ -443,7 +478,38 @@ bool Printer::nativeDot(const Call &c, int lanes) const {
          w->buffer->scope == Scope::Packed && contiguous(*w) && nativeValue(c.args[2], lanes);
 }
 
+bool Printer::isCopy(const Store &s) const {
+  auto *l = as<Load>(s.value);
+  if (!l || s.mask || !copyTo.contains(s.buffer.get()) || l->buffer->dtype != s.buffer->dtype) return false;
+  bool memory = l->buffer->scope != Scope::Scratch && l->buffer->scope != Scope::Register;
+  int64_t bytes = s.value->type.lanes * byteSize(s.buffer->dtype);
+  auto *all = l->mask ? as<Broadcast>(l->mask) : nullptr;
+  bool together = !l->mask || (all && all->value->type.lanes == 1);
+  return memory && together && (bytes == 4 || bytes == 8 || bytes == 16) &&
+         contiguous({l->buffer, l->indices, {}}) && contiguous({s.buffer, s.indices, {}});
+}
+
+std::string Printer::copied(const Store &s) {
+  const Load &l = *as<Load>(s.value);
+  std::string there = l.mask ? text(as<Broadcast>(l.mask)->value) : "true";
+  return "pl_copy<" + std::to_string(s.value->type.lanes) + ">(" + buffers.at(s.buffer.get()).pointer +
+         " + " + offset(*s.buffer, s.indices) + ", " + buffers.at(l.buffer.get()).pointer + " + " +
+         offset(*l.buffer, l.indices) + ", " + there + ");";
+}
+
+bool Printer::multiplied(const For &f) {
+  auto m = warpProduct(f, itemsLoop->var, *constantOf(itemsLoop->end));
+  if (!m) return false;
+  auto place = [&](const Buffer &b, const Expr &at) {
+    return buffers.at(b.get()).pointer + " + " + text(at);
+  };
+  line("pl_mma(" + place(m->accumulator, m->accumulatorAt) + ", " + place(m->a, m->aAt) + ", " +
+       std::to_string(m->aPitch) + ", " + place(m->b, m->bAt) + ", " + std::to_string(m->bPitch) + ");");
+  return true;
+}
+
 bool Printer::nativeStore(const Store &s) const {
+  if (isCopy(s)) return true;
   int lanes = s.value->type.lanes;
   if (lanes == 1 || std::ranges::find(dialect.lanes, lanes) == dialect.lanes.end() || s.mask) return false;
   Expr target = makeExpr(s.value->type, Load{s.buffer, s.indices, {}});

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "Dialect.h"
+#include "WarpMatrix.h"
 
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
@@ -36,6 +37,10 @@ public:
 private:
   bool native(const loop::Stmt &s);
   bool nativeStore(const loop::Store &s) const;
+  /// The store brings memory to a group's memory as a copy that may go on until the items' loop ends.
+  bool isCopy(const loop::Store &s) const;
+  std::string copied(const loop::Store &s);
+  bool multiplied(const loop::For &f);  // prints the loop as a warp's product, if it is one
   bool nativeValue(const loop::Expr &e, int lanes) const;
   void stmt(const loop::Stmt &s);
   void forLoop(const loop::For &f);
@@ -46,6 +51,7 @@ private:
   void scoped(const std::function<void()> &body);  // in braces, with names and temporaries of its own
   void share(const loop::Expr &e);
   std::string made(const loop::Expr &e);
+  std::string suffix(int lanes) const; // of a helper's name
   std::string binary(const loop::Binary &x, Type t);
   std::string converted(const loop::Cast &c, Type t);
   std::string called(const loop::Call &c, Type t);
@@ -53,6 +59,7 @@ private:
   bool nativeDot(const loop::Call &c, int lanes) const;
   std::string dotted(const loop::Call &c, Type t);
   bool hasLanes(int lanes) const;
+  std::string alignment(const loop::BufferNode &b, const std::vector<loop::Expr> &indices, int lanes) const;
   std::string offset(const loop::BufferNode &b, const std::vector<loop::Expr> &indices);
   std::string typeName(Type t) const;
 
@@ -70,6 +77,8 @@ private:
   bool parallelIsTask = false;  // parallel loops run the tasks of this call
   bool insideTask = false;
   bool groups = false;          // parallel loops inside a task are the items of a group
+  std::set<const loop::BufferNode *> copyTo; // WarpMatrix.h: copyTargets
+  const loop::For *itemsLoop = nullptr;      // around what is printed
   loop::ScratchPlan scratch;    // empty where the dialect keeps scratch buffers in private arrays
 };
 

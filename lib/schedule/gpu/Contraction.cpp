@@ -4,7 +4,7 @@
 // groups is the items of a group: they all finish it before the next statement begins. Padding and what lies
 // beyond the last row or column enter the slices as zeros. Constant operands are packed so that neighbouring
 // items read neighbouring elements. (Implicit matrix products: Chetlur et al., "cuDNN", arXiv:1410.0759.)
-#include "Internal.h"
+#include "Roles.h"
 
 #include "planish/support/Check.h"
 
@@ -17,68 +17,10 @@ using namespace loop;
 
 constexpr int64_t kVector = 4;   // columns that one load brings
 constexpr int64_t kAcross = 8;   // items of a group along the columns
-constexpr int64_t kLeast = 8;    // rows and columns below which a block would be mostly empty
-
-/// The axes of sum(left * right) by what they index.
-struct Roles {
-  bool swapped = false;             // left is the computation's rhs
-  std::vector<Axis> rows, columns;  // of left only, of right only
-  std::vector<Axis> shared;         // of both or none: batch, groups of channels
-  std::vector<Axis> depth;          // the reduction; neighbours in left's memory last
-};
-
-double elementsOf(const Kernel &k, const std::vector<Axis> &axes) {
-  double n = 1;
-  for (const Axis &a : axes) n *= double(k.upperExtent(a));
-  return n;
-}
-
-std::optional<Roles> rolesOf(const Kernel &k) {
-  const Compute &c = k.compute();
-  if (!k.reduces() || !c.rhs || c.combine != Combine::Sum) return {};
-  Roles r;
-  for (const Axis &a : k.spaceAxes()) {
-    bool left = dependsOn(c.lhs, a), right = dependsOn(c.rhs, a);
-    (left == right ? r.shared : left ? r.rows : r.columns).push_back(a);
-    r.swapped |= left && !right && outStride(k, a) == 1;
-  }
-  if (r.swapped) std::swap(r.rows, r.columns);
-  if (elementsOf(k, r.rows) < kLeast || elementsOf(k, r.columns) < kLeast) return {};
-  for (std::vector<Axis> *axes : {&r.rows, &r.columns}) sortByOutput(k, *axes);
-  r.depth = k.reduceAxes();
-  std::vector<Expr> loads = loadsIn(r.swapped ? c.rhs : c.lhs);
-  auto adjacent = [&](const Axis &a) { return !loads.empty() && strideOf(loads[0], a) == 1; };
-  std::ranges::stable_partition(r.depth, [&](const Axis &a) { return !adjacent(a); });
-  if (r.depth.empty()) return {};
-  return r;
-}
 
 bool matches(const Kernel &k, const Target &t) {
   return t.groupItems > kAcross && t.localBytes > 0 && rolesOf(k).has_value();
 }
-
-/// Axes as the digits of one number.
-class Digits {
-public:
-  Digits(const Kernel &k, std::vector<Axis> list) : axes(std::move(list)) {
-    for (const Axis &a : axes) {
-      extents.push_back(k.extent(a));
-      count = count * extents.back();
-    }
-  }
-  void add(const Expr &number, Substitution &to) const {
-    Expr rest = number;
-    for (size_t i = axes.size(); i-- > 0;) {
-      to[axes[i]] = i == 0 ? rest : floorMod(rest, extents[i]);
-      rest = floorDiv(rest, extents[i]);
-    }
-  }
-  Expr count = imm(1);
-
-private:
-  std::vector<Axis> axes;
-  std::vector<Expr> extents;
-};
 
 class Builder {
 public:
@@ -99,14 +41,11 @@ public:
 
     Expr rowBlocks = ceilDiv(rows.count, blockRows), columnBlocks = ceilDiv(columns.count, blockColumns);
     Expr groups = shared.count * rowBlocks * columnBlocks;
-    auto counter = [](const char *name, const Expr &n) {
-      return var(name, {}, 0, std::max<int64_t>(rangeOf(n).hi - 1, 0));
-    };
-    Var group = counter("group", groups), row = counter("row", rows.count),
-        column = counter("column", columns.count);
+    Var group = counterTo("group", groups), row = counterTo("row", rows.count),
+        column = counterTo("column", columns.count);
     row0 = use(row), column0 = use(column);
     sharedIndex = floorDiv(use(group), rowBlocks * columnBlocks);
-    Var step = counter("step", ceilDiv(depth.count, slice));
+    Var step = counterTo("step", ceilDiv(depth.count, slice));
     Stmt steps =
         loop::loop(step, imm(0), ceilDiv(depth.count, slice), LoopKind::Serial,
                    block({fill(a, left, use(step), true), fill(b, right, use(step), false), multiply()}));
@@ -128,17 +67,6 @@ private:
   std::vector<Buffer> params = def.params;
   Buffer a, b, acc;
   Expr row0, column0, sharedIndex;
-
-  /// What every item does.
-  Stmt each(const std::function<Stmt(const Expr &item)> &body) const {
-    Var item = var("item", {}, 0, items - 1);
-    return loop::loop(item, imm(0), imm(items), LoopKind::Parallel, body(use(item)));
-  }
-  static Stmt nest(const char *name, int64_t n, LoopKind kind,
-                   const std::function<Stmt(const Expr &)> &body) {
-    Var v = var(name, {}, 0, n - 1);
-    return loop::loop(v, imm(0), imm(n), kind, body(use(v)));
-  }
 
   /// A constant read by columns and depth alone gets them as its two dimensions.
   Expr packed(const Expr &right, Kernel::Lowered &made) {
@@ -169,8 +97,8 @@ private:
   Stmt fill(const Buffer &to, const Expr &operand, const Expr &step, bool isLeft) const {
     int64_t across = isLeft ? blockRows : blockColumns, total = across * slice;
     PLANISH_CHECK(total % items == 0, "every item brings as many elements");
-    return each([&](const Expr &item) {
-      return nest("e", total / items, LoopKind::Serial, [&](const Expr &e) {
+    return eachItem(items, [&](const Expr &item) {
+      return loopTo("e", total / items, LoopKind::Serial, [&](const Expr &e) {
         Expr flat = e * items + item;
         Expr d = isLeft ? floorMod(flat, imm(slice)) : floorDiv(flat, imm(across));
         Expr i = isLeft ? floorDiv(flat, imm(slice)) : floorMod(flat, imm(across));
@@ -195,24 +123,24 @@ private:
   }
 
   Stmt start() const {
-    return each([&](const Expr &item) {
+    return eachItem(items, [&](const Expr &item) {
       return tile([&](const Expr &i, const Expr &v, const Expr &j) {
         return store(acc, {item, i, v * kVector + j}, constant(0, {def.accumulator, 1}));
       });
     });
   }
   Stmt tile(const std::function<Stmt(const Expr &, const Expr &, const Expr &)> &body) const {
-    return nest("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
-      return nest("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
-        return nest("j", kVector, LoopKind::Vectorized, [&](const Expr &j) { return body(i, v, j); });
+    return loopTo("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
+      return loopTo("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
+        return loopTo("j", kVector, LoopKind::Vectorized, [&](const Expr &j) { return body(i, v, j); });
       });
     });
   }
   Stmt multiply() const {
-    return each([&](const Expr &item) {
+    return eachItem(items, [&](const Expr &item) {
       Expr down = floorDiv(item, imm(kAcross)) * tileRows,
            across = floorMod(item, imm(kAcross)) * tileColumns;
-      return nest("d", slice, LoopKind::Serial, [&](const Expr &d) {
+      return loopTo("d", slice, LoopKind::Serial, [&](const Expr &d) {
         return tile([&](const Expr &i, const Expr &v, const Expr &j) {
           Expr left = load(a, {d, down + i}), right = load(b, {d, across + v * kVector + j});
           std::vector<Expr> at{item, i, v * kVector + j};
@@ -228,20 +156,20 @@ private:
   Stmt finish() const {
     auto wide = constantOf(columns.count);
     bool vectors = r.columns.size() == 1 && wide && *wide % kVector == 0;
-    return each([&](const Expr &item) {
+    return eachItem(items, [&](const Expr &item) {
       Expr down = floorDiv(item, imm(kAcross)) * tileRows,
            across = floorMod(item, imm(kAcross)) * tileColumns;
-      return nest("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
+      return loopTo("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
         Expr row = row0 + down + i;
-        Stmt some = nest("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
+        Stmt some = loopTo("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
           Expr first = column0 + across + v * kVector;
           auto one = [&](const Expr &j) {
             return result(row, first + j, load(acc, {item, i, v * kVector + j}));
           };
           if (vectors)
-            return ifThen(lessThan(first, columns.count), nest("j", kVector, LoopKind::Vectorized, one));
-          return nest("j", kVector, LoopKind::Serial,
-                      [&](const Expr &j) { return ifThen(lessThan(first + j, columns.count), one(j)); });
+            return ifThen(lessThan(first, columns.count), loopTo("j", kVector, LoopKind::Vectorized, one));
+          return loopTo("j", kVector, LoopKind::Serial,
+                        [&](const Expr &j) { return ifThen(lessThan(first + j, columns.count), one(j)); });
         });
         return ifThen(lessThan(row, rows.count), some);
       });

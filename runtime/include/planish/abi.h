@@ -24,6 +24,8 @@ extern "C" {
 #define PLANISH_LAUNCH_SYMBOL "planish_launch_v1"
 #define PLANISH_OPENCL_LAUNCH_SYMBOL "planish_opencl_launch_v1"
 #define PLANISH_OPENCL_HOOKS_SYMBOL "planish_opencl_hooks_v1"
+#define PLANISH_CUDA_LAUNCH_SYMBOL "planish_cuda_launch_v1"
+#define PLANISH_CUDA_HOOKS_SYMBOL "planish_cuda_hooks_v1"
 #define PLANISH_API_SYMBOL "planish_api_v1"
 #define PLANISH_QUERY_SYMBOL "planish_query"
 
@@ -86,6 +88,9 @@ struct planish_device_kernel;
 void planish_opencl_launch_v1(planish_instance *instance, uint32_t launch,
                               const struct planish_device_kernel *kernel, void *const *buffers,
                               const int64_t *scalars, int64_t tasks);
+void planish_cuda_launch_v1(planish_instance *instance, uint32_t launch,
+                            const struct planish_device_kernel *kernel, void *const *buffers,
+                            const int64_t *scalars, int64_t tasks);
 
 /* A constant has lower == upper and symbol -1. */
 typedef struct planish_dim {
@@ -146,7 +151,7 @@ typedef struct planish_device_param {
   uint32_t written; /* 0: only read */
 } planish_device_param;
 
-/* What planish_opencl_launch_v1 runs: a function of the device program, or one on the host, for work that
+/* What planish_opencl_launch_v1 and planish_cuda_launch_v1 run: a function of the device program, or one on the host, for work that
  * devices are no good at (sorts, scans, data-dependent counts). */
 typedef struct planish_device_kernel {
   const char *name; /* in the program's source */
@@ -170,6 +175,17 @@ typedef struct planish_device_program {
   uint32_t n_kernels;
   uint32_t reserved;
 } planish_device_program;
+
+/* The device program of a model for CUDA, whose planish_model.device points to `base`. Without `cubin` NVRTC
+ * compiles the source where the model is created. */
+typedef struct planish_cuda_program {
+  planish_device_program base;
+  const void *cubin; /* machine code for `capability`, or NULL */
+  uint64_t cubin_bytes;
+  const char *ptx; /* for devices of later capabilities, ends with 0; or NULL */
+  uint32_t capability; /* least compute capability of a device, as 87 for 8.7 */
+  uint32_t reserved;
+} planish_cuda_program;
 
 typedef struct planish_model {
   uint32_t abi; /* PLANISH_ABI */

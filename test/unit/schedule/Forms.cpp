@@ -70,6 +70,11 @@ Target randomTarget(Random &r) {
   t.dot4 = t.maskedMemory = false;
   t.groupItems = r.pick({16, 64});
   t.localBytes = 32 << 10;
+  if (!r.chance(50)) return t;
+  t.device = DeviceKind::Cuda;
+  t.groupItems = 128;
+  t.warpItems = 32;
+  t.byteMatrices = true;
   return t;
 }
 

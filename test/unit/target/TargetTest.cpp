@@ -99,7 +99,7 @@ TEST(Target, HostParsesBack) {
 
 TEST(Target, UnknownTextsAreUsageErrors) {
   for (std::string_view text : {"", "gpu", "cpu:", "cpu:pentium9", "cpu:znver5+warp", "cpu:znver5*", "cpux",
-                                "cpu+", "opencl:1", "bare", "bare:"}) {
+                                "cpu+", "opencl:1", "cuda", "cuda:sm_99", "bare", "bare:"}) {
     auto t = parseTarget(text);
     ASSERT_FALSE(t) << text;
     EXPECT_EQ(t.error().kind, ErrorKind::Usage) << text;
@@ -122,6 +122,18 @@ TEST(Target, OpenClClassesDifferInTheirGroups) {
   EXPECT_GT(gpu.groupItems, 1);
   EXPECT_GT(gpu.localBytes, 0);
   EXPECT_GT(cpu.lanes(DType::f32), gpu.lanes(DType::f32));
+}
+
+TEST(Target, CudaArchitecturesAreNamedByNvidiasNames) {
+  for (auto text : {"cuda:sm_75", "cuda:sm_80", "cuda:sm_87", "cuda:sm_90"}) {
+    Target t = parsed(text);
+    EXPECT_EQ(t.device, DeviceKind::Cuda) << text;
+    EXPECT_EQ("cuda:" + t.cpu, text);
+    EXPECT_TRUE(t.triple.empty()) << text;
+    EXPECT_EQ(t.groupItems % t.warpItems, 0) << text;
+  }
+  EXPECT_FALSE(parsed("cuda:sm_75").asyncCopies);
+  EXPECT_TRUE(parsed("cuda:sm_80").asyncCopies);
 }
 
 TEST(Target, EveryListedTargetParses) {

@@ -1,4 +1,5 @@
-// A program for an OpenCL device: its kernels as one source, and what the host must know to launch them.
+// A program for a device with a language of its own (OpenCL, CUDA): its kernels as one source, and what the
+// host must know to launch them.
 #pragma once
 
 #include "planish/loop/Program.h"
@@ -7,6 +8,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace planish::codegen {
@@ -26,12 +28,13 @@ struct DeviceKernel {
 };
 
 struct DeviceProgram {
-  std::string source;                 // OpenCL C 1.2 of all kernels of the device
+  std::string source;                 // of all kernels of the device, in its language
+  std::string_view extension;         // of a file with the source: ".cl"
   std::vector<DeviceKernel> kernels;  // those of the program, in order
 };
 
-/// Kernels that are imperative (LaunchInfo) stay on the host. The source is deterministic; comments name the
-/// user's nodes, shapes and the schedule.
-Result<DeviceProgram> openClProgram(const loop::Program &program, const Target &target);
+/// The program in the language of a kind of device. Kernels that are imperative (LaunchInfo) stay on the
+/// host. The source is deterministic; comments name the user's nodes, shapes and the schedule.
+Result<DeviceProgram> deviceProgram(const loop::Program &program, const Target &target, DeviceKind language);
 
 } // namespace planish::codegen

@@ -1,9 +1,10 @@
-#include "planish/codegen/OpenCl.h"
+#include "planish/codegen/Device.h"
 
 #include "planish/codegen/CLike.h"
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/loop/Text.h"
+#include "planish/support/Check.h"
 #include "planish/support/Text.h"
 
 #include <algorithm>
@@ -14,6 +15,25 @@ namespace planish::codegen {
 namespace {
 
 using namespace loop;
+
+struct Language {
+  DeviceKind device;
+  const CDialect &dialect;
+  std::string_view name, extension;
+  std::string_view about; // a line of comment; empty: none
+};
+
+const Language &languageOf(DeviceKind kind) {
+  static const Language languages[] = {
+      {DeviceKind::OpenCl, kOpenCl12, "OpenCL C 1.2", ".cl",
+       "A buffer is the device's memory and, in elements, where in it the buffer begins."},
+      {DeviceKind::Cuda, kCuda, "CUDA C++", ".cu",
+       "nvcc -fmad=false compiles it for a device, g++ with a header cuda_on_cpu.h for a CPU."},
+  };
+  for (const Language &l : languages)
+    if (l.device == kind) return l;
+  PLANISH_CHECK(false, "a device without a language");
+}
 
 std::vector<DeviceParam> paramsOf(const Function &f) {
   std::set<const BufferNode *> written;
@@ -63,10 +83,12 @@ std::vector<std::string> aboutKernel(const Function &f, const std::vector<const 
 
 } // namespace
 
-Result<DeviceProgram> openClProgram(const Program &program, const Target &target) {
+Result<DeviceProgram> deviceProgram(const Program &program, const Target &target, DeviceKind kind) {
   std::map<std::string, std::vector<const LaunchInfo *>> launches;
   for (const LaunchInfo &l : program.launches) launches[l.kernel].push_back(&l);
+  const Language &language = languageOf(kind);
   DeviceProgram r;
+  r.extension = language.extension;
   std::vector<KernelText> texts;
   for (const FunctionRef &f : program.kernels) {
     const auto &own = launches[f->name];
@@ -75,11 +97,9 @@ Result<DeviceProgram> openClProgram(const Program &program, const Target &target
     if (!k.onHost) texts.push_back({f, aboutKernel(*f, own), k.group});
     r.kernels.push_back(std::move(k));
   }
-  PLANISH_ASSIGN(std::string kernels, printKernels(texts, kOpenCl12));
-  r.source =
-      "// " + program.name + " for " + target.name + ", OpenCL C 1.2: " + std::to_string(texts.size()) +
-      " kernels.\n// A buffer is the device's memory and, in elements, where in it the buffer begins.\n" +
-      kernels;
+  PLANISH_ASSIGN(std::string kernels, printKernels(texts, language.dialect));
+  r.source = "// " + program.name + " for " + target.name + ", " + std::string(language.name) + ": " +
+             std::to_string(texts.size()) + " kernels.\n// " + std::string(language.about) + "\n" + kernels;
   return r;
 }
 

@@ -1,0 +1,46 @@
+"""What tests of device targets (OpenCL, CUDA) share: small nets, their inputs, and runs of compiled models."""
+
+import numpy
+import onnx
+
+import nets
+
+
+def run(run_model, folder, feeds, environment, *flags):
+    given = []
+    for name, value in feeds.items():
+        path = folder.parent / f"input{len(given)}.npy"
+        numpy.save(path, value)
+        given += ["--input", f"{name}={path}"]
+    done = run_model(folder, *given, "--output", folder.parent / "out.npz", *flags, env=environment)
+    return dict(numpy.load(folder.parent / "out.npz")), done
+
+
+def save(model, folder):
+    onnx.save(model, folder / "net.onnx")
+    return folder / "net.onnx"
+
+
+SMALL = {"stem": nets.stem, "two_ended": nets.two_ended, "classifier": nets.classifier, "tokens": nets.tokens,
+         "flat": nets.flat, "valid": nets.valid}
+
+
+FREE = {"n": (2, 3), "h": (14, 20), "w": (11, 16)}  # of a free dimension: what is given, and its bound
+
+
+def sizes_of(model, which):
+    """The sizes of every input, free ones by FREE."""
+    return {value.name: [FREE[d.dim_param][which] if d.dim_param else d.dim_value for d in value.type.tensor_type.shape.dim]
+            for value in model.graph.input}
+
+
+def feeds_of(model):
+    random = numpy.random.default_rng(5)
+    return {name: random.standard_normal(shape).astype(numpy.float32) for name, shape in sizes_of(model, 0).items()}
+
+
+def bounds_of(model):
+    """--max-shape for a model with free dimensions."""
+    if sizes_of(model, 0) == sizes_of(model, 1):
+        return []
+    return [flag for name, shape in sizes_of(model, 1).items() for flag in ("--max-shape", f"{name}=" + "x".join(map(str, shape)))]
