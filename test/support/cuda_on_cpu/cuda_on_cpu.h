@@ -1,6 +1,6 @@
-// What the words of CUDA mean on a CPU, for emitted kernels: one fiber per thread of a block, __shared__ memory
-// as static memory, barriers as switches between fibers. The emulator (driver.cpp) loads the library that the
-// kernels make and fills `cuda_on_cpu`.
+// What the words of CUDA mean on a CPU, for emitted kernels: one fiber per thread of a block, __shared__
+// memory as static memory, barriers as switches between fibers. The emulator (driver.cpp) loads the library
+// that the kernels make and fills `cuda_on_cpu`.
 #pragma once
 
 #include <cmath>
@@ -13,7 +13,8 @@ struct cuda_on_cpu_hooks {
     unsigned x;
   } thread, block, size;  // of the running fiber
   void (*barrier)(int line);
-  // Copies `bytes` (a multiple of 4, at most 16), the first `valid` of them, zeros else, when a later wait says so.
+  // Copies `bytes` (a multiple of 4, at most 16), the first `valid` of them, zeros else, when a later wait
+  // says so.
   void (*copy)(void *to, const void *from, unsigned bytes, unsigned valid);
   void (*commit)();
   void (*wait)(int groups, int line);
@@ -57,8 +58,8 @@ template <typename T, int n> PL_FUNCTION void pl_copy_later(T *to, const T *from
   cuda_on_cpu->copy(to, from, n * sizeof(T), there ? n * sizeof(T) : 0);
 }
 #define pl_copy_wait() (cuda_on_cpu->commit(), cuda_on_cpu->wait(0, __LINE__))
-// The part of the operands that each thread brings to the instruction and the sums it holds, as the PTX ISA lays
-// them out.
+// The part of the operands that each thread brings to the instruction and the sums it holds, as the PTX ISA
+// lays them out.
 template <typename A, typename B> struct cuda_on_cpu_product {
   int32_t *c;
   A a[4][4]; // lines l/4, l/4 + 8, again those; terms l%4*4 and, in the last two, behind 16

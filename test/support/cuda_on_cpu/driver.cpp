@@ -1,14 +1,16 @@
-// CUDA's driver and NVRTC on a CPU, as one library, as far as the runtime and the compiler use them: kernels are
-// compiled by the system's C++ compiler against cuda_on_cpu.h and run with one fiber per thread, in another order
-// after every barrier. Copies and launches wait for cuStreamSynchronize, asynchronous copies of kernels for their
-// wait, device memory lies between pages that cannot be touched: what a device may do wrong, it does wrong here.
+// CUDA's driver and NVRTC on a CPU, as one library, as far as the runtime and the compiler use them: kernels
+// are compiled by the system's C++ compiler against cuda_on_cpu.h and run with one fiber per thread, in
+// another order after every barrier. Copies and launches wait for cuStreamSynchronize, asynchronous copies of
+// kernels for their wait, device memory lies between pages that cannot be touched: what a device may do
+// wrong, it does wrong here.
 //
 //   PLANISH_TEST_FOLDER        where compiled kernels are kept; required
 //   PLANISH_TEST_CXX           the compiler (c++)
 //   PLANISH_TEST_COUNTS        file for "kernels graphs modules" that were run, made, loaded
 //   PLANISH_TEST_CAPABILITY    of the one device (90)
 //   PLANISH_TEST_INIT          what cuInit returns (0)
-//   PLANISH_TEST_SKIP_LINE     source line whose barrier is not waited at, or whose wait for copies is too weak
+//   PLANISH_TEST_SKIP_LINE     source line whose barrier is not waited at, or whose wait for copies is too
+//   weak
 #define CUDA_ON_CPU_EMULATOR
 #include "cuda_on_cpu.h"
 
@@ -73,8 +75,8 @@ class Memory {
 public:
   void *take(size_t bytes) {
     const size_t page = 4096, room = (bytes + 255) / 256 * 256, pages = (room + page - 1) / page * page;
-    auto *begin = static_cast<char *>(
-        mmap(nullptr, pages + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    auto *begin =
+        static_cast<char *>(mmap(nullptr, pages + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     if (begin == MAP_FAILED || mprotect(begin + page, pages, PROT_READ | PROT_WRITE)) return nullptr;
     char *r = begin + page + pages - room;
     memset(r, 0xA5, room);
@@ -243,8 +245,8 @@ int cuStreamSynchronize(void *handle) {
   for (; !stream.work.empty(); stream.work.pop_front()) stream.work.front()();
   return Ok;
 }
-int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned ty, unsigned tz,
-                   unsigned shared, void *handle, void **parameters, void **extra) {
+int cuLaunchKernel(void *function, unsigned x, unsigned y, unsigned z, unsigned threads, unsigned ty,
+                   unsigned tz, unsigned shared, void *handle, void **parameters, void **extra) {
   if (!function || !x || !threads || threads > 1024 || y * z * ty * tz != 1 || shared || parameters || !extra)
     return InvalidValue;
   const auto *words = static_cast<const uint64_t *>(extra[1]);
@@ -294,10 +296,16 @@ int nvrtcDestroyProgram(void **program) {
 int nvrtcCompileProgram(void *program, int, const char *const *) {
   return compile(*static_cast<Program *>(program));
 }
-int nvrtcGetCUBINSize(void *program, size_t *size) { return given(static_cast<Program *>(program)->image, size); }
+int nvrtcGetCUBINSize(void *program, size_t *size) {
+  return given(static_cast<Program *>(program)->image, size);
+}
 int nvrtcGetCUBIN(void *program, char *to) { return given(static_cast<Program *>(program)->image, to); }
-int nvrtcGetPTXSize(void *program, size_t *size) { return given(static_cast<Program *>(program)->image, size); }
+int nvrtcGetPTXSize(void *program, size_t *size) {
+  return given(static_cast<Program *>(program)->image, size);
+}
 int nvrtcGetPTX(void *program, char *to) { return given(static_cast<Program *>(program)->image, to); }
-int nvrtcGetProgramLogSize(void *program, size_t *size) { return given(static_cast<Program *>(program)->log, size); }
+int nvrtcGetProgramLogSize(void *program, size_t *size) {
+  return given(static_cast<Program *>(program)->log, size);
+}
 int nvrtcGetProgramLog(void *program, char *to) { return given(static_cast<Program *>(program)->log, to); }
 }

@@ -156,7 +156,8 @@ void runBlock(std::vector<unsigned> &order) {
       cuda_on_cpu_switch(&scheduler, fibers[i].stackPointer);
     }
     const auto count = [&](State s) {
-      return size_t(std::count_if(fibers.begin(), fibers.end(), [&](const Fiber &f) { return f.state == s; }));
+      return size_t(
+          std::count_if(fibers.begin(), fibers.end(), [&](const Fiber &f) { return f.state == s; }));
     };
     const size_t done = count(State::Done), waiting = count(State::AtBarrier);
     if (done == n) return;
