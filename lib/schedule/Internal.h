@@ -46,6 +46,7 @@ bool hasWinograd(const Kernel &k, const Target &t);
 
 extern const Template kWinograd, kContraction, kWindow, kPointwise, kReduction;
 /// For devices with groups of work-items (Target::groupItems).
-extern const Template kWarpContraction, kGroupContraction, kGroupReduction, kItemPointwise, kItemWindow;
+extern const Template kWarpContraction, kPipelinedContraction, kGroupContraction, kGroupReduction,
+    kItemPointwise, kItemWindow;
 
 } // namespace planish::schedule

@@ -31,9 +31,12 @@ bool rounds(const Kernel &k) {
 } // namespace
 
 std::span<const Template> templates() {
-  static const Template rows[] = {kWarpContraction, kGroupContraction, kGroupReduction, kItemWindow,
-                                  kItemPointwise,   kWinograd,         kContraction,    kWindow,
-                                  kReduction,       kPointwise,        kSerial};
+  static const Template rows[] = {kWarpContraction,  kPipelinedContraction,
+                                  kGroupContraction, kGroupReduction,
+                                  kItemWindow,       kItemPointwise,
+                                  kWinograd,         kContraction,
+                                  kWindow,           kReduction,
+                                  kPointwise,        kSerial};
   return rows;
 }
 

@@ -484,14 +484,16 @@ bool Printer::isCopy(const Store &s) const {
   bool memory = l->buffer->scope != Scope::Scratch && l->buffer->scope != Scope::Register;
   int64_t bytes = s.value->type.lanes * byteSize(s.buffer->dtype);
   auto *all = l->mask ? as<Broadcast>(l->mask) : nullptr;
-  bool together = !l->mask || (all && all->value->type.lanes == 1);
+  bool together = !l->mask || l->mask->type.lanes == 1 || (all && all->value->type.lanes == 1);
+  bool one = s.value->type.lanes == 1;
   return memory && together && (bytes == 4 || bytes == 8 || bytes == 16) &&
-         contiguous({l->buffer, l->indices, {}}) && contiguous({s.buffer, s.indices, {}});
+         (one || (contiguous({l->buffer, l->indices, {}}) && contiguous({s.buffer, s.indices, {}})));
 }
 
 std::string Printer::copied(const Store &s) {
   const Load &l = *as<Load>(s.value);
-  std::string there = l.mask ? text(as<Broadcast>(l.mask)->value) : "true";
+  auto *all = l.mask ? as<Broadcast>(l.mask) : nullptr;
+  std::string there = all ? text(all->value) : l.mask ? text(l.mask) : "true";
   return "pl_copy<" + std::to_string(s.value->type.lanes) + ">(" + buffers.at(s.buffer.get()).pointer +
          " + " + offset(*s.buffer, s.indices) + ", " + buffers.at(l.buffer.get()).pointer + " + " +
          offset(*l.buffer, l.indices) + ", " + there + ");";

@@ -121,7 +121,10 @@ std::set<const BufferNode *> copyTargets(const Function &f) {
     std::map<const BufferNode *, std::vector<Expr>> written, read; // first indices
     walk(items->body, [&](const Stmt &s) {
       auto *t = as<Store>(s);
-      if (t && t->buffer->scope == Scope::Scratch) written[t->buffer.get()].push_back(t->indices[0]);
+      if (!t || t->buffer->scope != Scope::Scratch) return;
+      written[t->buffer.get()].push_back(t->indices[0]);
+      // A copy and another store to one place would have no order.
+      if (!as<Load>(t->value)) mixed.insert(t->buffer.get());
     });
     walkExprs(items->body, [&](const Expr &e) {
       walk(e, [&](const Expr &x) {

@@ -23,35 +23,33 @@ constexpr int64_t kSlice = 64;    // terms of a step
 constexpr int64_t kPitch = kSlice + 16; // bytes between rows of a slice: no two items of a warp share a bank
 constexpr int64_t kWarpColumns = 32;
 
-/// A load of codes, maybe widened.
-const Load *codesIn(const Expr &e) {
-  auto *l = as<Load>(withoutCast(e));
-  DType t = l ? l->buffer->dtype : DType::f32;
-  return l && (t == DType::u8 || t == DType::i8) && !l->mask ? l : nullptr;
+bool isCode(const Expr &e) {
+  const Load *l = Side::loadOf(e);
+  return l && (l->buffer->dtype == DType::u8 || l->buffer->dtype == DType::i8);
 }
 
 bool matches(const Kernel &k, const Target &t) {
   const Compute &c = k.compute();
-  return t.byteMatrices && t.groupItems % t.warpItems == 0 && c.accumulator == DType::i32 && c.rhs &&
-         codesIn(c.lhs) && codesIn(c.rhs) && rolesOf(k).has_value();
+  return t.byteMatrices && t.groupItems % t.warpItems == 0 && c.accumulator == DType::i32 && isCode(c.lhs) &&
+         isCode(c.rhs) && rolesOf(k).has_value();
 }
 
 class Builder {
 public:
   Builder(const Kernel &kernel, const Config &c, const Target &t)
-      : k(kernel), r(*rolesOf(k)), def(k.compute()), left(withoutCast(r.swapped ? def.rhs : def.lhs)),
-        right(withoutCast(r.swapped ? def.lhs : def.rhs)), items(t.groupItems), warpItems(t.warpItems),
-        blockRows(knob(c, "rows")), blockColumns(knob(c, "columns")), across(blockColumns / kWarpColumns),
+      : k(kernel), r(*rolesOf(k)), def(k.compute()), left(k, r, true), right(k, r, false),
+        items(t.groupItems), warpItems(t.warpItems), blockRows(knob(c, "rows")),
+        blockColumns(knob(c, "columns")), across(blockColumns / kWarpColumns),
         warpRows(blockRows / (items / warpItems / across)), shared(k, r.shared), rows(k, r.rows),
-        columns(k, r.columns), packs(isPacked()), leftUnit(unitOf(left, true)),
-        rightUnit(packs ? 16 : unitOf(right, false)), leftDepth(k, r.depth, leftUnit),
+        columns(k, r.columns), packs(right.packs()), leftUnit(left.unitOfDepth({16, 8, 4})),
+        rightUnit(packs ? 16 : right.unitOfDepth({16, 8, 4})), leftDepth(k, r.depth, leftUnit),
         rightDepth(k, r.depth, packs ? 1 : rightUnit) {}
 
   Kernel::Lowered run() {
     Kernel::Lowered made;
     if (packs) pack(made);
-    a = buffer("a", left->type.dtype, std::vector<int64_t>{2, blockRows, kPitch}, {}, Scope::Scratch);
-    b = buffer("b", right->type.dtype, std::vector<int64_t>{2, blockColumns, kPitch}, {}, Scope::Scratch);
+    a = buffer("a", left.memory()->dtype, std::vector<int64_t>{2, blockRows, kPitch}, {}, Scope::Scratch);
+    b = buffer("b", right.memory()->dtype, std::vector<int64_t>{2, blockColumns, kPitch}, {}, Scope::Scratch);
     acc = buffer("acc", DType::i32,
                  std::vector<int64_t>{items, warpRows / kTileRows, kWarpColumns / kTileColumns, kResults}, {},
                  Scope::Register);
@@ -82,7 +80,7 @@ private:
   const Kernel &k;
   Roles r;
   const Compute &def;
-  Expr left, right;
+  Side left, right;
   int64_t items, warpItems, blockRows, blockColumns;
   int64_t across; // warps of a block along its columns
   int64_t warpRows; // that a warp makes
@@ -94,48 +92,15 @@ private:
   Buffer a, b, acc, packed;
   Expr row0, column0, sharedIndex, terms;
 
-  /// The constant operand is read by columns and depth alone.
-  bool isPacked() const {
-    bool own = k.canPack(right);
-    for (const Axis &s : r.shared) own = own && !dependsOn(right, s);
-    return own;
-  }
-  /// The most neighbours of the last depth axis that are neighbours in memory, always exist together, and
-  /// fill copies of bytes.
-  int64_t unitOf(const Expr &operand, bool isLeft) const {
-    const Axis &last = r.depth.back();
-    auto n = k.constantExtent(last);
-    if (!n || strideOf(operand, last) != 1) return 1;
-    for (const Expr &guard : def.where)
-      if (ofSide(guard, isLeft) && dependsOn(guard, last)) return 1;
-    for (int64_t unit : {16, 8, 4})
-      if (*n % unit == 0) return unit;
-    return 1;
-  }
-  /// One zero is enough, so a guard stands at the operand whose axes it speaks of; at both where it speaks of
-  /// the depth alone.
-  bool ofSide(const Expr &guard, bool isLeft) const {
-    return std::ranges::none_of(isLeft ? r.columns : r.rows,
-                                [&](const Axis &x) { return dependsOn(guard, x); });
-  }
-
   /// Columns x terms, padded with zeros to whole blocks and slices.
   void pack(Kernel::Lowered &made) {
-    const Buffer &from = as<Load>(right)->buffer;
     auto whole = [](const Expr &n, int64_t of) { return (*constantOf(n) + of - 1) / of * of; };
-    int64_t deep = *constantOf(rightDepth.count), wide = *constantOf(columns.count);
+    const Buffer &from = right.memory();
     packed = buffer(from->name + "p", from->dtype,
                     std::vector<int64_t>{whole(columns.count, blockColumns), whole(rightDepth.count, kSlice)},
                     {}, Scope::Packed);
-    Var i = var("i", {}, 0, wide - 1), j = var("j", {}, 0, deep - 1);
-    Substitution at;
-    columns.add(use(i), at), rightDepth.add(use(j), at);
-    Stmt copy = store(packed, {use(i), use(j)}, substitute(right, at));
-    copy = loop::loop(i, imm(0), imm(wide), LoopKind::Serial,
-                      loop::loop(j, imm(0), imm(deep), LoopKind::Serial, copy));
-    size_t param = size_t(std::ranges::find(params, from) - params.begin());
-    made.packings.push_back({int(param), {def.name + "_pack_" + from->name, {from, packed}, {}, copy}});
-    params[param] = packed;
+    made.packings.push_back(right.packing(packed, /*termsFirst=*/false, def.name));
+    params[size_t(made.packings.back().param)] = packed;
   }
 
   /// An item's part of the slices of a step, to the half of memory that it belongs to.
@@ -162,18 +127,8 @@ private:
     if (!isLeft && packs) return load(packed, {place, term * unit + j});
     Substitution at;
     shared.add(sharedIndex, at);
-    (isLeft ? leftDepth : rightDepth).add(term, at, j);
-    (isLeft ? rows : columns).add(place, at);
-    Expr there = lessThan(place, (isLeft ? rows : columns).count);
-    if (auto n = constantOf(terms); !n || *n % kSlice != 0)
-      there = conjunction(there, lessThan(term * unit, terms));
-    for (const Expr &guard : def.where)
-      if (ofSide(guard, isLeft))
-        there = conjunction(there, lessEqual(imm(0), substitute(guard, at)));
-    const Load &from = *as<Load>(isLeft ? left : right);
-    std::vector<Expr> indices;
-    for (const Expr &i : from.indices) indices.push_back(substitute(i, at));
-    return load(from.buffer, indices, there);
+    return (isLeft ? left : right)
+        .value(at, isLeft ? rows : columns, place, {}, isLeft ? leftDepth : rightDepth, term, j, deep);
   }
 
   /// The results that an item holds: of tile (i, j) number n.
