@@ -151,8 +151,8 @@ typedef struct planish_device_param {
   uint32_t written; /* 0: only read */
 } planish_device_param;
 
-/* What planish_opencl_launch_v1 and planish_cuda_launch_v1 run: a function of the device program, or one on the
- * host, for work that devices are no good at (sorts, scans, data-dependent counts). */
+/* What planish_opencl_launch_v1 and planish_cuda_launch_v1 run: a function of the device program, or one on
+ * the host, for work that devices are no good at (sorts, scans, data-dependent counts). */
 typedef struct planish_device_kernel {
   const char *name; /* in the program's source */
   planish_kernel_fn host; /* NULL: the kernel runs on the device */
