@@ -73,5 +73,8 @@ planish_note(pybind11 "${pybind11_VERSION}" "the Python package is not built (2.
 find_package(OpenCL QUIET)
 planish_note(OpenCL "${OpenCL_LIBRARIES}" "OpenCL code is generated but not run by the tests")
 
+find_library(PLANISH_NVRTC nvrtc HINTS /usr/local/cuda/lib64)
+planish_note(NVRTC "${PLANISH_NVRTC}" "CUDA code is run on the CPU but not compiled for devices by the tests")
+
 find_program(PLANISH_CLANG NAMES clang-19 HINTS ${LLVM_TOOLS_BINARY_DIR})
 planish_note(clang-19 "${PLANISH_CLANG}" "the runtime cannot be built to bitcode")

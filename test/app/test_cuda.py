@@ -70,6 +70,27 @@ def test_quantized_nets_have_the_same_bytes_as_on_the_cpu(compile_model, run_mod
     assert run_model(tmp_path / "device", "--digest=layers", env=environment).stdout.startswith(want)
 
 
+def three_frames():
+    """Three frames of odd sizes, as video models take them; their concat begins at channels 0, 3 and 6 of 9."""
+    random = numpy.random.default_rng(3)
+    frame = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1, 3, 15, 13]) for name in "abc"]
+    out = onnx.helper.make_tensor_value_info("y", onnx.TensorProto.FLOAT, [1, 17, 15, 13])
+    weights = onnx.numpy_helper.from_array(random.standard_normal((17, 9, 3, 3)).astype(numpy.float32), "w")
+    nodes = [onnx.helper.make_node("Concat", ["a", "b", "c"], ["x"], "frames", axis=1),
+             onnx.helper.make_node("Conv", ["x", "w"], ["y"], "conv", pads=[1, 1, 1, 1])]
+    graph = onnx.helper.make_graph(nodes, "three", frame, [out], [weights])
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)], ir_version=8)
+
+
+@pytest.mark.parametrize("target", ["cuda:sm_75", "cuda:sm_80"])
+def test_three_frames_of_odd_sizes(compile_model, run_model, tmp_path, environment, target):
+    model = three_frames()
+    path, feeds = save(model, tmp_path), feeds_of(model)
+    compile_model(path, "--target", target, "-o", tmp_path / "net", env=environment)
+    got, _ = run(run_model, tmp_path / "net", feeds, environment)
+    assert_close(got, onnx_runtime(path)(feeds), "three frames")
+
+
 def test_a_run_is_one_graph_that_is_made_once(compile_model, run_model, tmp_path, environment):
     path = save(nets.stem(), tmp_path)
     done = compile_model(path, "--target", "cuda:sm_80", "-o", tmp_path / "net", "--json", env=environment)
