@@ -219,7 +219,8 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
                            {"asm", driver::Emit::Assembly},
                            {"c", driver::Emit::C},
                            {"opencl", driver::Emit::OpenCl},
-                           {"cuda", driver::Emit::Cuda}},
+                           {"cuda", driver::Emit::Cuda},
+                           {"hls", driver::Emit::Hls}},
                           "print a form of the model on stdout, write nothing");
   app.add_option("--print-after", o.printAfter, "print the graph after a pass on stdout, too")
       ->option_text("PASS");

@@ -2,6 +2,7 @@
 
 #include "DeviceObject.h"
 #include "Documents.h"
+#include "FpgaObject.h"
 #include "Metadata.h"
 
 #include "planish/artifact/RuntimeBitcode.h"
@@ -52,17 +53,24 @@ std::vector<std::byte> weightsOf(const Program &p) {
   return bytes;
 }
 
+std::span<const unsigned char> fpgaRuntimeOf(const Target &host) {
+  if (host.architecture == Architecture::Arm64) return {kRuntimeFpgaAarch64, kRuntimeFpgaAarch64Size};
+  return {kRuntimeFpgaX86_64, kRuntimeFpgaX86_64Size};
+}
+
 /// A program with what its device runs; nothing for a CPU.
 struct Parts {
   const Program &program;
   const Target &target, &host;
+  const codegen::FpgaProgram *engine = nullptr;
   std::optional<codegen::DeviceProgram> device{};
   std::optional<codegen::CudaImages> images{};
 };
 
-Result<Parts> partsOf(const Program &program, const Target &target, const Target &host) {
-  Parts r{program, target, host};
-  if (target.device != DeviceKind::Cpu) {
+Result<Parts> partsOf(const Program &program, const Target &target, const Target &host,
+                      const codegen::FpgaProgram *engine) {
+  Parts r{program, target, host, engine};
+  if (target.device == DeviceKind::OpenCl || target.device == DeviceKind::Cuda) {
     PLANISH_ASSIGN(r.device, codegen::deviceProgram(program, target, target.device));
   }
   if (target.device == DeviceKind::Cuda) {
@@ -73,6 +81,7 @@ Result<Parts> partsOf(const Program &program, const Target &target, const Target
 
 /// Kernels whose machine code the library has.
 std::vector<loop::FunctionRef> hostKernels(const Parts &parts) {
+  if (parts.engine) return kernelsBesideEngine(parts.program, *parts.engine);
   if (!parts.device) return parts.program.kernels;
   std::vector<loop::FunctionRef> r;
   for (const codegen::DeviceKernel &k : parts.device->kernels)
@@ -97,17 +106,30 @@ Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &
     job("kernels" + std::to_string(i / kKernelsPerObject) + ".o",
         [=, &target] { return codegen::emitKernels(some, target, codegen::Form::Object); });
   }
-  const codegen::LaunchStyle launches =
-      parts.device ? deviceLaunches(parts.target.device) : codegen::LaunchStyle();
+  const codegen::LaunchStyle launches = parts.engine   ? fpgaLaunches()
+                                        : parts.device ? deviceLaunches(parts.target.device)
+                                                       : codegen::LaunchStyle();
   job("host.o",
       [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object, launches); });
   job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
   job("model.o",
-      [&] { return modelObject(p, target, parts.target.name, buildId, parts.device.has_value(), golden); });
+      [&] { return modelObject(p, target, parts.target.name, buildId, parts.device || parts.engine, golden); });
   if (parts.device) {
     job("device.o", [&] { return deviceObject(p, *parts.device, parts.images, parts.target, target); });
     job("device_runtime.o",
         [&] { return codegen::compileBitcode(deviceRuntime(parts.target.device), target); });
+  }
+  if (parts.engine) {
+    const codegen::FpgaProgram &engine = *parts.engine;
+    const std::string device = symbolsOf(p).device;
+    job("engine.o", [&] { return fpgaObject(p, engine, parts.target, target); });
+    job("fpga.o", [&] { return codegen::compileBitcode(fpgaRuntimeOf(target), target); });
+    if (!engine.weights.empty())
+      job("engine_weights.o",
+          [&, device] { return codegen::dataObject(engine.weights, device + "_weights", target); });
+    if (!engine.scales.empty())
+      job("engine_scales.o",
+          [&, device] { return codegen::dataObject(engine.scales, device + "_scales", target); });
   }
   if (!p.constants.empty())
     job("weights.o", [&] { return codegen::dataObject(weightsOf(p), symbolsOf(p).weights, target); });
@@ -199,10 +221,10 @@ Status replaceIn(const Files &files, const fs::path &final) {
 } // namespace
 
 Result<Files> build(const Program &program, const Target &target, LibraryKind kind, const Provenance &given,
-                    const Target *hostTarget) {
+                    const Target *hostTarget, const codegen::FpgaProgram *engine) {
   const Target &host = hostTarget ? *hostTarget : target;
   std::string buildId = buildIdOf(program, target, given);
-  PLANISH_ASSIGN(Parts parts, partsOf(program, target, host));
+  PLANISH_ASSIGN(Parts parts, partsOf(program, target, host, engine));
   Provenance provenance = given;
   Files r;
   if (target.device == DeviceKind::Cuda && !parts.images)
@@ -240,6 +262,8 @@ Result<Files> build(const Program &program, const Target &target, LibraryKind ki
   }
   if (parts.device)
     r.files.push_back({program.name + std::string(parts.device->extension), parts.device->source});
+  if (engine)
+    for (const codegen::FpgaFile &f : engine->files) r.files.push_back({program.name + f.suffix, f.text});
   r.files.push_back({program.name + ".h", headerOf(program)});
   r.files.push_back({"manifest.json", manifestOf(program, target, provenance, buildId, r)});
   r.files.push_back({"report.json", reportOf(program, target, provenance, r)});

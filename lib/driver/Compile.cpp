@@ -4,6 +4,7 @@
 #include "planish/artifact/Estimate.h"
 #include "planish/codegen/CLike.h"
 #include "planish/codegen/Device.h"
+#include "planish/codegen/Fpga.h"
 #include "planish/codegen/Llvm.h"
 #include "planish/graph/Text.h"
 #include "planish/lower/Lower.h"
@@ -178,6 +179,25 @@ std::string transformNote(const loop::TransformedWeights &t) {
          megabytes(t.originalBytes) + " (--strict: none)";
 }
 
+/// The CPU beside a device.
+Result<Target> hostOf(const Options &o, const Target &target) {
+  PLANISH_ASSIGN(Target host, parseTarget(o.host));
+  bool known = host.architecture == Architecture::X86_64 ||
+               (host.architecture == Architecture::Arm64 && target.device == DeviceKind::Fpga);
+  if (host.device != DeviceKind::Cpu || host.bare || !known)
+    return usage("--host '" + o.host + "' is no x86-64 cpu" +
+                 (target.device == DeviceKind::Fpga ? " and no 64-bit ARM cpu" : ""));
+  host.strict = target.strict;
+  return host;
+}
+
+/// What an FPGA's engine runs of a graph: layers are found in the loops as they are defined.
+Result<codegen::FpgaProgram> engineOf(const Graph &g, const Target &target, const std::string &name) {
+  PLANISH_ASSIGN(Program definitions,
+                 lower::lower(g, Target(), {name, lower::Mode::Reference, nullptr, true}));
+  return codegen::fpgaProgram(definitions, target);
+}
+
 /// The form that --emit asks for, of a program for a target.
 Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
   switch (form) {
@@ -199,6 +219,7 @@ Result<std::string> emitted(const Program &p, const Target &target, Emit form) {
     PLANISH_ASSIGN(codegen::DeviceProgram device, codegen::deviceProgram(p, target, language));
     return std::move(device.source);
   }
+  case Emit::Hls:
   case Emit::Nothing:
   case Emit::Graph: break;
   }
@@ -233,28 +254,36 @@ Result<Artifact> compile(const Options &o) {
     return art;
   }
 
+  Target host = target;
+  if (target.device != DeviceKind::Cpu) { PLANISH_ASSIGN(host, hostOf(o, target)); }
   lower::Mode mode = o.emit == Emit::C || o.reference ? lower::Mode::Reference : lower::Mode::Scheduled;
-  PLANISH_ASSIGN(
-      Program program,
-      lower::lower(graph, target, {art.name, mode, tuning ? &*tuning : nullptr, o.strict || target.strict}));
+  PLANISH_ASSIGN(Program program,
+                 lower::lower(graph, target.device == DeviceKind::Fpga ? host : target,
+                              {art.name, mode, tuning ? &*tuning : nullptr, o.strict || target.strict}));
+  std::optional<codegen::FpgaProgram> engine;
+  if (target.device == DeviceKind::Fpga) {
+    PLANISH_ASSIGN(engine, engineOf(graph, target, art.name));
+    program = codegen::withEngine(std::move(program), *engine);
+    art.notes.insert(art.notes.end(), engine->notes.begin(), engine->notes.end());
+  }
   if (tuning) art.notes.push_back(tuningNote(program, *tuning, o, target));
   count(program, art);
   if (program.transformed.launches) art.notes.push_back(transformNote(program.transformed));
   clock.lap("lower");
 
+  if (o.emit == Emit::Hls) {
+    if (!engine) return unsupported("target '" + target.name + "' has no engine; --emit hls is for FPGAs");
+    art.text += engine->files.front().text;
+    return art;
+  }
   if (o.emit != Emit::Nothing) {
     PLANISH_ASSIGN(std::string text, emitted(program, target, o.emit));
     art.text += text;
     return art;
   }
-  Target host = target;
   if (target.device == DeviceKind::Cpu) {
     if (auto estimate = artifact::estimateOf(program, target))
       art.notes.push_back(artifact::textOf(*estimate));
-  } else {
-    PLANISH_ASSIGN(host, parseTarget(o.host));
-    if (host.device != DeviceKind::Cpu || host.architecture != Architecture::X86_64)
-      return usage("--host '" + o.host + "' is no x86-64 cpu");
   }
   PLANISH_ASSIGN(std::string modelHash, hashOfFile(o.model));
   artifact::Provenance from{{fileName(o.model), modelHash}, art.notes};
@@ -264,7 +293,8 @@ Result<Artifact> compile(const Options &o) {
     from.calibration = {fileName(o.int8->profileName), sha256(std::as_bytes(std::span(text)))};
   }
   if (tuning) from.tuning = {fileName(o.tuning), tuning->sha256()};
-  PLANISH_ASSIGN(artifact::Files files, artifact::build(program, target, o.library, from, &host));
+  PLANISH_ASSIGN(artifact::Files files,
+                 artifact::build(program, target, o.library, from, &host, engine ? &*engine : nullptr));
   art.notes.insert(art.notes.end(), files.notes.begin(), files.notes.end());
   clock.lap("code");
 

@@ -5,6 +5,7 @@
 #include "OpenClDevices.h"
 
 #include "planish/support/Text.h"
+#include "planish/target/Board.h"
 
 #include <llvm/TargetParser/Host.h>
 #include <llvm/TargetParser/Triple.h>
@@ -130,7 +131,8 @@ std::string knownTargets() {
          ", each with +feature and -feature behind it, bare: instead of cpu: where there is no operating "
          "system, and opencl, " +
          joined(kOpenCl, [](const OpenClPreset &p) { return std::string(p.name); }) + ", " +
-         joined(kCuda, nameOf);
+         joined(kCuda, nameOf) + ", " +
+         joined(boards(), [](const Board &b) { return std::string(b.target); });
 }
 
 /// Applies "+a-b" to the features.
@@ -207,6 +209,14 @@ Target cudaTarget(const CudaPreset &preset) {
   return t;
 }
 
+Target fpgaTarget(const Board &board) {
+  Target t;
+  t.name = board.target;
+  t.device = DeviceKind::Fpga;
+  t.board = &board;
+  return t;
+}
+
 } // namespace
 
 Result<Target> parseTarget(std::string_view text) {
@@ -215,6 +225,7 @@ Result<Target> parseTarget(std::string_view text) {
     if (text == p.name) return openClTarget(p);
   for (const CudaPreset &p : kCuda)
     if (text == nameOf(p)) return cudaTarget(p);
+  if (const Board *board = boardOf(text)) return fpgaTarget(*board);
   constexpr std::string_view cpu = "cpu", named = "cpu:", bare = "bare:";
   if (text.starts_with(named)) return namedTarget(text, text.substr(named.size()), /*bare=*/false);
   if (text.starts_with(bare)) return namedTarget(text, text.substr(bare.size()), /*bare=*/true);
@@ -234,6 +245,9 @@ std::vector<std::string> listTargets() {
   r.push_back(line("opencl", "the class of this machine's OpenCL device"));
   for (const OpenClPreset &p : kOpenCl) r.push_back(line(std::string(p.name), p.about));
   for (const CudaPreset &p : kCuda) r.push_back(line(nameOf(p), p.about));
+  for (const Board &b : boards())
+    r.push_back(
+        line(std::string(b.target), std::string(b.device) + ", " + std::to_string(b.dsps) + " DSP blocks"));
   return r;
 }
 

@@ -2,6 +2,7 @@
 // report.
 #pragma once
 
+#include "planish/codegen/Fpga.h"
 #include "planish/loop/Program.h"
 #include "planish/support/Result.h"
 #include "planish/target/Target.h"
@@ -47,9 +48,10 @@ struct Files {
 
 /// Compiles every kernel (in parallel, each distinct one once), the host function and the runtime,
 /// and links them. Equal programs give equal bytes. Where the target is a device, `host` launches it and runs
-/// what stays there.
+/// what stays there. Of an FPGA, `engine` is what runs there and `program` withEngine().
 Result<Files> build(const loop::Program &program, const Target &target, LibraryKind kind,
-                    const Provenance &provenance, const Target *host = nullptr);
+                    const Provenance &provenance, const Target *host = nullptr,
+                    const codegen::FpgaProgram *engine = nullptr);
 
 /// A usage error where `directory` exists and is something else.
 Status checkOutput(const std::string &directory);

@@ -26,5 +26,10 @@ extern const std::size_t kRuntimeOpenClX86_64Size;
 /// Defines planish_cuda_launch_v1 and planish_cuda_hooks_v1, beside the runtime.
 extern const unsigned char kRuntimeCudaX86_64[];
 extern const std::size_t kRuntimeCudaX86_64Size;
+/// Defines planish_fpga_launch_v1 and planish_fpga_hooks_v1, beside the runtime.
+extern const unsigned char kRuntimeFpgaX86_64[];
+extern const std::size_t kRuntimeFpgaX86_64Size;
+extern const unsigned char kRuntimeFpgaAarch64[];
+extern const std::size_t kRuntimeFpgaAarch64Size;
 
 } // namespace planish

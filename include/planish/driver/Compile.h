@@ -17,7 +17,7 @@
 namespace planish::driver {
 
 /// A textual form to look at instead of building a library.
-enum class Emit : uint8_t { Nothing, Graph, Loop, Llvm, Assembly, C, OpenCl, Cuda };
+enum class Emit : uint8_t { Nothing, Graph, Loop, Llvm, Assembly, C, OpenCl, Cuda, Hls };
 
 /// How a model of real numbers becomes one of 8-bit codes.
 struct Quantization {

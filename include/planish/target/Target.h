@@ -11,7 +11,7 @@
 
 namespace planish {
 
-enum class DeviceKind : uint8_t { Cpu, OpenCl, Cuda };
+enum class DeviceKind : uint8_t { Cpu, OpenCl, Cuda, Fpga };
 
 enum class Architecture : uint8_t { X86_64, Arm64, Arm32 };
 
@@ -22,6 +22,8 @@ struct Assumed {
   double loads = 0;       // vectors read in a cycle
   double gigabytes = 0;   // per second from memory
 };
+
+struct Board;
 
 struct Target {
   std::string name;                   // as the user wrote it, resolved: "cpu:znver5"
@@ -48,13 +50,14 @@ struct Target {
   bool byteMatrices = false;          // a warp multiplies matrices of bytes, 16 x 32 by 32 x 8, as one
   bool asyncCopies = false;           // memory is copied to local memory while items compute
   Assumed assumed;
+  const Board *board = nullptr;       // of an FPGA
   uint64_t requiredIsa = 0;           // bits of the runtime's ISA mask that create() must find
 
   int lanes(DType t) const { return vectorBytes / byteSize(t); }
 };
 
 /// "cpu" (this machine), "cpu:x86-64-v3", "cpu:x86-64-v4+avx512vnni", "cpu:cortex-a76", "bare:cortex-a53",
-/// "opencl:gpu", "cuda:sm_87".
+/// "opencl:gpu", "cuda:sm_87", "fpga-amd:kv260".
 Result<Target> parseTarget(std::string_view text);
 /// One line per preset, for --list-targets.
 std::vector<std::string> listTargets();
