@@ -26,14 +26,17 @@ def save(model, folder):
     return folder / "net.onnx"
 
 
-def emulation(folder, depth=None):
-    """The driver of a board that is this machine: stages one after the other, or as threads with streams of a depth."""
+def emulation(folder, depth=None, flags=()):
+    """The driver of a board that is this machine: stages one after the other, or as threads with streams of a depth. The
+    kernels of OpenCL always are threads."""
     source = next(p for p in folder.iterdir() if p.name.endswith(("_engine.cpp", "_engine.cl")))
     driver = folder.parent / f"{folder.name}_emulation_{depth}.so"
-    threads = ["-DEMULATED_THREADS", f"-DFIFO_DEPTH={depth}", "-pthread"] if depth else []
-    subprocess.run([CXX, "-std=c++17", "-O2", "-Wall", "-Wno-unknown-pragmas", "-Wno-unused-function", "-shared", "-fPIC",
-                    f'-DENGINE="{source}"', "-I", SUPPORT, "-I", ROOT / "runtime/include", *threads, SUPPORT / "emulation.cpp",
-                    "-o", driver], check=True)
+    channels = source.suffix == ".cl"
+    style = ["-DEMULATED_CHANNELS"] if channels else ["-DEMULATED_THREADS"] if depth else []
+    streams = [f"-DFIFO_DEPTH={depth or 64}", "-pthread"] if style else []
+    subprocess.run([CXX, "-std=c++17", "-O2", "-fsigned-char", "-Wall", "-Wno-unknown-pragmas", "-Wno-attributes",
+                    "-Wno-unused", "-shared", "-fPIC", f'-DENGINE="{source}"', "-I", SUPPORT, "-I", ROOT / "runtime/include",
+                    *style, *streams, *flags, SUPPORT / "emulation.cpp", "-o", driver], check=True)
     return {**os.environ, "PLANISH_FPGA_DRIVER": str(driver), "PLANISH_EMULATION_LOG": str(folder.parent / "calls.txt")}
 
 
@@ -59,13 +62,13 @@ def small_net(seed=5):
 
 
 @needs_compiler
-@pytest.mark.parametrize("target", [t for t in TARGETS if "amd" in t])
+@pytest.mark.parametrize("target", TARGETS)
 def test_a_small_net_has_the_bytes_of_the_cpu(compile_model, run_model, tmp_path, target):
     path = save(small_net(), tmp_path)
     compile_model(path, "-o", tmp_path / "cpu")
     compile_model(path, "--target", target, "-o", tmp_path / "board")
     want = run_model(tmp_path / "cpu", "--digest=layers").stdout
-    for depth in (None, 1, 2, 64) if target == "fpga-amd:kv260" else (None,):
+    for depth in (None, 1, 2, 64) if target in ("fpga-amd:kv260", "fpga-intel:arria10") else (None,):
         environment = emulation(tmp_path / "board", depth)
         got = run_model(tmp_path / "board", "--digest=layers", env=environment).stdout
         assert got == want, f"streams of depth {depth}"
@@ -73,6 +76,18 @@ def test_a_small_net_has_the_bytes_of_the_cpu(compile_model, run_model, tmp_path
     layers = report(tmp_path / "board")["layers"]
     assert len(layers) >= 7
     assert sum(ran) % sum(layer["rows"] for layer in layers) == 0 and len(ran) >= len(layers)
+
+
+@needs_compiler
+def test_stages_that_wait_for_each_other_are_found(compile_model, run_model, tmp_path):
+    compile_model(save(small_net(), tmp_path), "--target", "fpga-intel:arria10", "-o", tmp_path / "board")
+    source = tmp_path / "board/net_engine.cl"
+    text = source.read_text()
+    assert text.count("WRITE(taps, tap);") == 1
+    source.write_text(text.replace("WRITE(taps, tap);", "if (i > 0) WRITE(taps, tap);"))
+    environment = emulation(tmp_path / "board", 2, ["-DWATCHDOG_SECONDS=2"])
+    done = run_model(tmp_path / "board", "--digest", expect=3, env=environment)
+    assert re.search(r"deadlock: (read|write) \w+", done.stderr)
 
 
 @needs_compiler
@@ -162,3 +177,57 @@ def test_a_model_of_real_numbers_is_refused(compile_model, tmp_path):
     assert "quantize the model (--int8)" in done.stderr
     done = compile_model(save(nets.stem(), tmp_path), "--target", "fpga-amd:zcu999", "-o", tmp_path / "board", expect=2)
     assert "fpga-amd:zcu104" in done.stderr
+
+
+def small_channels(inputs, outputs, kernel, size, attributes):
+    """A convolution between two others, so that its maps are not the caller's."""
+    q = nets.Quantizer(9)
+    x = q.pair("x", 1 / 127, 120)
+    first = q.pair(q.conv(x, "first", 3, inputs, 1), 0.01, 128)
+    middle = q.pair(q.conv(first, "c", inputs, outputs, kernel, **attributes), 0.02, 128)
+    q.node("Identity", [q.pair(q.conv(middle, "last", outputs, 8, 1), 0.02, 128)], "y")
+    return nets.model(q.nodes, {"x": [1, 3, *size]}, ["y"], q.constants)
+
+
+def rows_of(folder):
+    """The rows of the layer table: dicts of the columns that are not 0."""
+    lines = next(folder.glob("*_engine_table.txt")).read_text().splitlines()
+    return [dict(column.split("=") for column in line.split()[1:]) for line in lines if re.match(r"  \d+:", line)]
+
+
+CASES = {"dense": (24, 40, 3, (14, 13), {}), "strided": (16, 32, 3, (15, 20), {"strides": [2, 2]}),
+         "pointwise": (40, 24, 1, (9, 11), {})}
+
+
+@pytest.mark.skipif(not shutil.which("verilator") or not CXX, reason="no verilator: the array is not simulated")
+@pytest.mark.parametrize("name", CASES)
+def test_the_array_takes_the_cycles_that_the_model_says(compile_model, tmp_path, name):
+    inputs, outputs, kernel, size, attributes = CASES[name]
+    net = small_channels(inputs, outputs, kernel, size, attributes)
+    compile_model(save(net, tmp_path), "--target", "fpga-intel:de10-nano", "-o", tmp_path / "board")
+    r = report(tmp_path / "board")
+    layer = next(l for l in r["layers"] if any("node_c" == n for n in l["nodes"]))
+    at = r["layers"].index(layer)
+    rows = rows_of(tmp_path / "board")[sum(l["rows"] for l in r["layers"][:at]):][:layer["rows"]]
+    folding = r["folding"]
+    subprocess.run(["verilator", "--cc", "--exe", "--build", "-Wno-fatal", "-Wno-lint", "--Mdir", tmp_path / "array",
+                    "--top-module", "planish_array", "-CFLAGS", f"-DPE={folding['pe']} -DSIMD={folding['simd']} -O1",
+                    tmp_path / "board/net_engine_array.v", SUPPORT / "array.cpp"], check=True, stdout=subprocess.DEVNULL)
+    cycles = 0
+    for row in rows:
+        arguments = [f"{key}={value}" for key, value in row.items()]
+        done = subprocess.run([tmp_path / "array/Vplanish_array", *arguments], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        cycles += int(done.stdout)
+    assert abs(cycles - layer["array"]) <= 0.05 * cycles, f"measured {cycles}, modelled {layer['array']}"
+
+
+@pytest.mark.skipif(not shutil.which("yosys"), reason="no yosys: DSP blocks are not counted")
+@pytest.mark.slow
+def test_the_array_takes_the_blocks_that_the_model_says(compile_model, tmp_path):
+    compile_model(save(small_net(), tmp_path), "--target", "fpga-intel:de10-nano", "-o", tmp_path / "board")
+    folding = report(tmp_path / "board")["folding"]
+    done = subprocess.run(["yosys", "-p", f"read_verilog {tmp_path}/board/net_engine_array.v; synth_intel_alm -family cyclonev "
+                           "-top planish_array; stat"], capture_output=True, text=True, check=True)
+    counts = re.findall(r"MISTRAL_MUL(\d+X\d+)\s+(\d+)", done.stdout)
+    assert counts and counts[-1] == ("9X9", str(folding["pe"] * folding["simd"]))

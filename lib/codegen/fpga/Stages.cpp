@@ -35,7 +35,6 @@ constexpr std::string_view kDispatch = R"C(
     const int value = FETCH(table, first * COLUMNS + i);
     WRITE(load_rows, value);
     WRITE(window_rows, value);
-    WRITE(weight_rows, value);
     WRITE(multiply_rows, value);
     WRITE(scale_rows, value);
     WRITE(other_rows, value);
@@ -187,14 +186,11 @@ constexpr std::string_view kWindow = R"C(
   }
 )C";
 
+/// Reads the table itself: it runs ahead of the other stages by up to a row.
 constexpr std::string_view kWeights = R"C(
   for (int n = 0; n < count; ++n) {
-    int r[COLUMNS];
-    @registers r
-    for (int f = 0; f < COLUMNS; ++f) { @pipeline
-      r[f] = READ(weight_rows);
-    }
-    const int begin = r[WEIGHTS_BASE] * BEATS, beats = r[WEIGHTS_WORDS] * BEATS;
+    const int row = (first + n) * COLUMNS;
+    const int begin = FETCH(plan, row + WEIGHTS_BASE) * BEATS, beats = FETCH(plan, row + WEIGHTS_WORDS) * BEATS;
     if (beats > 0) REQUEST_READ(weights, begin, beats);
     for (int i = 0; i < beats; ++i) { @pipeline
       WRITE(weight_beats, FETCH_BEAT(weights, begin + i));
@@ -436,7 +432,6 @@ const Stage kStages[] = {
      {},
      {{"load_rows", "int"},
       {"window_rows", "int"},
-      {"weight_rows", "int"},
       {"multiply_rows", "int"},
       {"scale_rows", "int"},
       {"other_rows", "int"},
@@ -460,11 +455,11 @@ const Stage kStages[] = {
      "",
      kWindow},
     {"fetch_weights",
-     "reads the weights of every row",
-     {{"weight_rows", "int"}},
+     "reads the weights of every row, from the table's own second port",
+     {},
      {{"weight_beats", "beat"}},
-     {{"weights", "beat", true}},
-     "",
+     {{"plan", "int"}, {"weights", "beat", true}},
+     "int first, ",
      kWeights},
     {"multiply",
      "multiplies and sums: PE outputs by SIMD inputs in a cycle",

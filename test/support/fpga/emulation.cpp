@@ -66,7 +66,7 @@ void runLayer(const planish_fpga_engine &e, unsigned char *activations, int firs
       std::thread([&] { dispatch(e.table, first, count); }),
       std::thread([&] { load(memory, count); }),
       std::thread([&] { window(count); }),
-      std::thread([&] { fetch_weights(reinterpret_cast<const beat *>(e.weights), count); }),
+      std::thread([&] { fetch_weights(e.table, reinterpret_cast<const beat *>(e.weights), first, count); }),
       std::thread([&] { multiply(count); }),
       std::thread([&] { fetch_scales(reinterpret_cast<const scale *>(e.scales), count); }),
       std::thread([&] { fetch_other(memory, count); }),
@@ -93,7 +93,7 @@ int run(void *state, uint32_t first, uint32_t count, char *) {
   auto *weights = reinterpret_cast<memory_beat *>(const_cast<unsigned char *>(e.weights));
   const hls::burst_maxi<memory_word> activations(memory, words), residual(memory, words),
       results(memory, words);
-  planish_engine(e.table, activations, hls::burst_maxi<memory_beat>(weights, e.weights_bytes / BEAT),
+  planish_engine(e.table, activations, e.table, hls::burst_maxi<memory_beat>(weights, e.weights_bytes / BEAT),
                  reinterpret_cast<const scale *>(e.scales), residual, results, int(first), int(count));
 #endif
   return 0;
