@@ -112,8 +112,9 @@ Result<std::vector<LinkInput>> objectsOf(const Parts &parts, const std::string &
   job("host.o",
       [&] { return codegen::emitHost(p, symbolsOf(p).host, target, codegen::Form::Object, launches); });
   job("runtime.o", [&] { return codegen::compileBitcode(runtimeOf(target), target); });
-  job("model.o",
-      [&] { return modelObject(p, target, parts.target.name, buildId, parts.device || parts.engine, golden); });
+  job("model.o", [&] {
+    return modelObject(p, target, parts.target.name, buildId, parts.device || parts.engine, golden);
+  });
   if (parts.device) {
     job("device.o", [&] { return deviceObject(p, *parts.device, parts.images, parts.target, target); });
     job("device_runtime.o",
