@@ -360,8 +360,10 @@ Config defaults(const Kernel &kernel, const Target &t) {
   // A short depth stays a loop inside the taps, so that their copies at the edges are blocks of their own.
   // Without taps a loop would cost more than its body.
   bool isShort = usesDot(k, r) && r.taps.empty() && quads <= 8;
-  c["unroll"] = quads <= 4 && !r.taps.empty() ? 1 : isShort ? quads : dividing(quads, {4, 3, 5, 2});
   c["block"] = usesDot(k, r) ? 64 : depth <= 24 ? depth : dividing(depth, {16, 24, 20, 12, 8});
+  // Where lanes multiply there are no broadcasts that more steps in one block could share and spill.
+  int64_t step = quads % 8 == 0 && c["block"] % 8 == 0 && t.laneOperands ? 8 : dividing(quads, {4, 3, 5, 2});
+  c["unroll"] = quads <= 4 && !r.taps.empty() ? 1 : isShort ? quads : step;
   c["strip"] = bestStrip(k, r, s, vectors, t);
   int64_t tiles = (s.rows + pixels - 1) / pixels;
   // Four products a step: a fetch ahead takes as long as the step, so panels that a near cache holds go

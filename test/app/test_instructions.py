@@ -45,9 +45,9 @@ def counted(folder, target):
 
 
 @pytest.mark.parametrize("kernel, target, quantized, each, most", [
-    (1, "cpu:cortex-a53", False, 4, 1.1), (1, "cpu:neoverse-n1", False, 4, 1.1), (1, "cpu:cortex-a76", True, 16, 1.96),
-    (1, "cpu:neoverse-v1", True, 16, 1.68), (3, "cpu:cortex-a53", False, 4, 1.15), (3, "cpu:neoverse-n1", False, 4, 1.16),
-    (3, "cpu:cortex-a76", True, 16, 1.44), (3, "cpu:neoverse-v1", True, 16, 1.22)])
+    (1, "cpu:cortex-a53", False, 4, 1.06), (1, "cpu:neoverse-n1", False, 4, 1.06), (1, "cpu:cortex-a76", True, 16, 1.71),
+    (1, "cpu:neoverse-v1", True, 16, 1.63), (3, "cpu:cortex-a53", False, 4, 1.07), (3, "cpu:neoverse-n1", False, 4, 1.07),
+    (3, "cpu:cortex-a76", True, 16, 1.14), (3, "cpu:neoverse-v1", True, 16, 1.13)])
 def test_a_convolution_takes_few_more_than_its_multiplications(compile_model, tmp_path, kernel, target, quantized, each, most):
     """`each`: multiply-adds of one instruction. Beside them an ideal tile loads its weights, two vectors at a time, and its
     pixels, one vector for four steps; `most` times that is what the whole kernel takes, requantization included."""
