@@ -122,7 +122,7 @@ def unsupported():
     (["NET"], 2, "give a directory to write with -o"),
     (["NET", "-o", "out", "--frobnicate"], 2, "--frobnicate"),
     (["NET", "-o", "out", "--lib", "dll"], 2, "--lib"),
-    (["NET", "--emit", "cuda"], 2, "--emit"),
+    (["NET", "--emit", "fortran"], 2, "--emit"),
     (["NET", "-o", "out", "--target", "cpu:z80"], 2, "'cpu:z80' names an unknown cpu; known are cpu"),
     (["NET", "-o", "out", "--target", "cpu:x86-64-v3+warp"], 2, "unknown feature '+warp'; known are sse3"),
     (["NET", "-o", "out", "--target", "gpu"], 2, "target 'gpu' is unknown; known are cpu"),

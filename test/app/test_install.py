@@ -103,7 +103,7 @@ def test_what_is_installed(prefix):
     tools = sorted(path.name for path in (prefix / "bin").iterdir())
     assert {"compile-model", "planish-opt", "run-model"} <= set(tools)
     headers = sorted(str(path.relative_to(prefix / "include")) for path in (prefix / "include").rglob("*.h"))
-    assert headers == ["planish/abi.h", "planish/runtime.h"]
+    assert headers == ["planish/abi.h", "planish/fpga.h", "planish/runtime.h"]
     for path in prefix.rglob("*.cmake"):
         assert str(ROOT) not in path.read_text(), f"{path.name} names the source tree"
 

@@ -145,7 +145,7 @@ const Case kCases[] = {
   %d: f32[1,16,8,8] = conv(%r, %w, %b) {strides=[1,1], dilations=[1,1], pads_begin=[0,0], pads_end=[0,0], group=1} "d"
   return %d
 })",
-     4},
+     5},
     {"concat_in_place", R"(graph @main(%x: f32[1,16,8,8]) {
   %w = constant f32[7,16,1,1] #0000000000000112
   %a: f32[1,7,8,8] = conv(%x, %w, _) {strides=[1,1], dilations=[1,1], pads_begin=[0,0], pads_end=[0,0], group=1} "a"
