@@ -41,7 +41,7 @@ def test_finds_records_and_compiles(model, tmp_path):
     assert result.rejected <= result.tried and result.candidates["wrong"] == 0
     assert [p.tried for p in seen] == sorted(p.tried for p in seen) and seen[-1].tried == result.tried
     assert math.isclose(sum(kernel.share for kernel in result.results), 1)
-    convolution = next(k for k in result.results if k.about.startswith("conv "))
+    convolution = next(k for k in result.results if k.template == "winograd.cpu")
     assert "Conv" not in convolution.key and len(convolution.key) == 16 and "f32[1,16,20,20]" in convolution.about
     records = [json.loads(line) for line in (tmp_path / "db.jsonl").read_text().splitlines()]
     newest = {record["key"]: record for record in records}
