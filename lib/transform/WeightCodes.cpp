@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <functional>
 #include <map>
-#include <numeric>
 
 namespace planish::transform {
 
@@ -48,28 +46,6 @@ double bestScale(const std::vector<float> &weights) {
   return best;
 }
 
-/// Rounds weights that one output has for one input channel, given as quotients by their scale, so that their
-/// errors add up to half a step at most: neighbours in a picture are alike, so what a window's weights have
-/// too much together lets the brightness of its surroundings through (Guo et al., "SQuant: On-the-fly
-/// data-free quantization via diagonal Hessian approximation", 2022). Those closest to the middle of two
-/// codes move.
-void balance(const std::vector<double> &wanted, const std::vector<int8_t *> &codes) {
-  auto errorOf = [&](size_t i) { return double(*codes[i]) - wanted[i]; };
-  std::vector<size_t> order(codes.size());
-  std::iota(order.begin(), order.end(), size_t(0));
-  double sum = 0;
-  for (size_t i : order) sum += errorOf(i);
-  double sign = sum > 0 ? 1 : -1;
-  std::ranges::stable_sort(order, std::greater<>(), [&](size_t i) { return errorOf(i) * sign; });
-  for (size_t i : order) {
-    double moved = double(*codes[i]) - sign;
-    if (std::abs(sum) <= 0.5 || errorOf(i) * sign <= 0) return;
-    if (std::abs(moved) > kMostCode) continue;
-    *codes[i] = int8_t(moved);
-    sum -= sign;
-  }
-}
-
 } // namespace
 
 WeightCodes weightCodes(const Graph &g, const Node &node, const Channels &channels, double inputScale) {
@@ -87,21 +63,6 @@ WeightCodes weightCodes(const Graph &g, const Node &node, const Channels &channe
   }
   for (size_t i = 0; i < weights.size(); ++i)
     r.codes.push_back(int8_t(codeOf(double(weights[i]), double(r.scale[slices.of(i)]))));
-  auto reads = channelsRead(g, node, channels);
-  if (!reads || weights.empty()) return r;
-  size_t inputs = *std::ranges::max_element(*reads) + 1;
-  std::vector<std::vector<size_t>> windows(slices.count * inputs); // by output and input channel
-  for (size_t i = 0; i < weights.size(); ++i) windows[slices.of(i) * inputs + (*reads)[i]].push_back(i);
-  for (const std::vector<size_t> &window : windows) {
-    if (window.size() < 2) continue;
-    std::vector<double> wanted;
-    std::vector<int8_t *> codes;
-    for (size_t i : window) {
-      wanted.push_back(double(weights[i]) / double(r.scale[slices.of(i)]));
-      codes.push_back(&r.codes[i]);
-    }
-    balance(wanted, codes);
-  }
   return r;
 }
 
