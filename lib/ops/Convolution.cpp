@@ -370,9 +370,9 @@ std::vector<ValueId> importConvTranspose(Importer &i) {
   }
   padFromOutput(i, x, kernel, a);
   if (i.error()) return one(x);
-  auto one1 = [](int64_t v) { return v == 1; };
-  bool images = n == 2 && a.group == 1 && std::ranges::all_of(a.dilations, one1) &&
-                !std::ranges::all_of(a.strides, one1);
+  // Phases beyond the kernel would be all zeros.
+  bool images = n == 2 && a.group == 1 && a.dilations == Ints(n, 1) && a.strides != Ints(n, 1);
+  for (size_t d = 0; d < n; ++d) images &= a.strides[d] >= 1 && a.strides[d] <= kernel[d];
   bool apart = a.strides == kernel && a.padsBegin == Ints(n, 0) && a.padsEnd == Ints(n, 0) &&
                a.outputPadding == Ints(n, 0);
   bool few = i.type(w).shape[1].constant() < kFillsVectors && i.graph()[w].isConstant() &&
@@ -413,12 +413,15 @@ namespace {
 /// once.
 std::optional<Ints> weightsOverPhases(const Ints &shape, int64_t channels, const Ints &steps,
                                       std::span<const Phase> phases, Ints &from) {
+  int64_t all = channels;
+  for (int64_t step : steps)
+    if ((all *= step) > shape[1]) return std::nullopt;
+  if (all != shape[1] || size_t(shape[1]) != phases.size()) return std::nullopt;
   Ints to{shape[0], channels};
   for (size_t d = 0; d < steps.size(); ++d) to.push_back(shape[d + 2] * steps[d]);
   int64_t count = 1, taps = 1;
   for (int64_t size : to) count *= size;
   for (size_t d = 2; d < shape.size(); ++d) taps *= shape[d];
-  if (count != shape[0] * shape[1] * taps || size_t(shape[1]) != phases.size()) return std::nullopt;
   from.assign(size_t(count), -1);
   for (int64_t i = 0; i < count; ++i) {
     int64_t tap = i % taps, phase = i / taps % shape[1], out = i / taps / shape[1];

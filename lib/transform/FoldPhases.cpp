@@ -16,6 +16,13 @@ namespace {
 constexpr int64_t kMostChannels = 8;
 constexpr size_t kBatch = 0, kChannel = 1, kFirstSpatial = 2;
 
+/// Constant sizes, none of them 0.
+std::optional<std::vector<int64_t>> sizesOf(const TensorType &type) {
+  auto sizes = constantShape(type.shape);
+  if (!sizes || std::ranges::find(*sizes, 0) != sizes->end()) return std::nullopt;
+  return sizes;
+}
+
 /// Constant strides and offset.
 struct Place {
   std::vector<int64_t> strides;
@@ -65,7 +72,7 @@ private:
   }
 
   std::optional<Phased> phasedOf(ValueId v) const {
-    auto sizes = constantShape(old.type(v).shape);
+    auto sizes = sizesOf(old.type(v));
     if (!old[v].def || !sizes || sizes->size() <= kFirstSpatial) return std::nullopt;
     const Node &join = old[*old[v].def];
     if (join.op->cls != graph::OpClass::Movement || !join.op->inputView || join.op->outputView)
@@ -87,7 +94,7 @@ private:
   bool addPhase(Phased &whole, ValueId operand, int64_t at) const {
     auto [image, view] = sourceOf(operand);
     if (whole.image == kAbsent) whole.image = image;
-    auto from = constantShape(old.type(image).shape), to = constantShape(old.type(operand).shape);
+    auto from = sizesOf(old.type(image)), to = sizesOf(old.type(operand));
     auto place = constantPlace(view), dense = constantPlace(graph::denseView(old.type(image)));
     if (image != whole.image || !from || !to || !place || !dense || from->size() != to->size() ||
         (*from)[kChannel] > kMostChannels || (*from)[kBatch] != (*to)[kBatch])
