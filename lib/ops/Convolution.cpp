@@ -289,8 +289,8 @@ ValueId weightsByPhases(Importer &i, ValueId w, const std::array<Phasing, 2> &ph
 }
 
 /// A transposed convolution of images as a convolution to all phases of each result, which are then put side
-/// by side and cropped. Nothing where the padding of that would be negative. Weights that are no constant
-/// have one tap per phase.
+/// by side and cropped. Nothing where the padding of that would be negative. Unless each phase has one tap,
+/// the weights are a constant of f32.
 std::optional<ValueId> upsamplingConv(Importer &i, ValueId x, ValueId w, const Ints &kernel,
                                       const ConvTransposeAttrs &a) {
   std::array phases{phasingOf(a, 0, kernel[0]), phasingOf(a, 1, kernel[1])};
@@ -299,9 +299,10 @@ std::optional<ValueId> upsamplingConv(Importer &i, ValueId x, ValueId w, const I
   auto [s, t] = std::pair(phases[0], phases[1]);
   Ints shape = *constantShape(i.type(w).shape);
   int64_t channels = shape[1], area = s.step * t.step;
-  std::vector<ValueId> operands{x, !i.graph()[w].isConstant() ? reshaped(i, transposed(i, w, {1, 2, 3, 0}),
-                                                                         {channels * area, shape[0], 1, 1})
-                                                              : weightsByPhases(i, w, phases)};
+  bool oneTap = s.taps == 1 && t.taps == 1;
+  std::vector<ValueId> operands{
+      x, oneTap ? reshaped(i, transposed(i, w, {1, 2, 3, 0}), {channels * area, shape[0], 1, 1})
+                : weightsByPhases(i, w, phases)};
   if (i.has(2)) {
     ValueId bias = reshaped(i, i.in(2), {channels, 1});
     operands.push_back(reshaped(i, broadcastTo(i, bias, {channels, area}), {channels * area}));

@@ -337,8 +337,7 @@ void apply(Kernel &k, const Config &c, const Target &t) {
   markParallel(k, build(k, c, t), knob(c, "parallel"));
 }
 
-double nanoseconds(const Kernel &kernel, const Target &t) {
-  Kernel k = kernel;
+double nanoseconds(const Kernel &k, const Target &t) {
   return iterations(k) / double(2 * t.lanes(DType::f32)) / 2 / (usesDot(k, *orient(k)) ? 4 : 1);
 }
 

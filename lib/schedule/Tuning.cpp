@@ -86,7 +86,7 @@ std::string readRecord(std::string_view line, TuningRecord &r) {
   positive(o->get("best_ns"), "best_ns", r.bestNs);
   const json::Array *interval = o->getArray("interval");
   bool pair = interval && interval->size() == 2;
-  positive(pair ? &(*interval)[0] : nullptr, "interval[0]", r.low);
+  positive(pair ? interval->data() : nullptr, "interval[0]", r.low);
   positive(pair ? &(*interval)[1] : nullptr, "interval[1]", r.high);
   if (!wrong.empty()) return wrong;
   bool hexadecimal =

@@ -109,12 +109,13 @@ constexpr double kInputCycles = 170, kOutputCycles = 150;
 
 /// Cycles of one thread with the image in the caches.
 double cyclesOf(const Form &f, const Plan &p, const Target &t) {
-  double vectors = double(p.columns / p.lanes * p.parts), parts = double(p.parts);
+  const int64_t columnVectors = p.columns / p.lanes, depthVectors = p.depth / p.lanes;
+  double vectors = double(columnVectors * p.parts), parts = double(p.parts);
   double filled = std::min(double(p.perBlock) / 6, 1.0); // of a register tile
   double products = double(p.blocks * p.perBlock * p.points) * double(f.depths) * vectors / 2 / 0.9 / filled;
   double share = double(p.points) / 36;
   double transforms =
-      double(p.tiles) * share * (kInputCycles * double(p.depth / p.lanes) * parts + kOutputCycles * vectors);
+      double(p.tiles) * share * (kInputCycles * double(depthVectors) * parts + kOutputCycles * vectors);
   // Transformed weights that do not fit the L2 cache are fetched for every block, and so is a block's
   // scratch.
   double cache = double(t.l2Bytes), fetched = 0;
@@ -126,11 +127,11 @@ double cyclesOf(const Form &f, const Plan &p, const Target &t) {
 }
 
 double directCycles(const Form &f, const Target &t) {
-  int64_t lanes = t.lanes(DType::f32);
+  const int64_t lanes = t.lanes(DType::f32), vectors = roundedUp(f.columns, lanes) / lanes;
   double outside = 1; // taps in the padding are skipped
   for (const Direction *d : {&f.y, &f.x}) outside *= 1 - double(2 * d->pad) / double(kTaps * d->out) / 1.5;
-  double products = double(f.batches * f.y.out * f.x.out * 9) * double(f.depths) *
-                    double(roundedUp(f.columns, lanes) / lanes) / 2 / 0.93 * outside;
+  double products =
+      double(f.batches * f.y.out * f.x.out * 9) * double(f.depths) * double(vectors) / 2 / 0.93 * outside;
   double weights = double(9 * f.depths * f.columns * 4);
   return products + (weights > double(t.l2Bytes) / 2 ? cyclesToFetch(weights) : 0);
 }

@@ -51,12 +51,6 @@ private:
     return true;
   }
 
-  /// A node of one operand that can be a view of it.
-  static bool isRenaming(const Node &node) {
-    return node.op->cls == graph::OpClass::Movement && node.op->outputView && node.inputs.size() == 1 &&
-           node.outputs.size() == 1;
-  }
-
   std::optional<graph::View> viewThrough(const Node &node, const graph::View &from) const {
     return node.op->outputView(opView(constGraph(), node), from);
   }
@@ -69,7 +63,7 @@ private:
     ValueId nearest = kAbsent;
     for (ValueId source = definition(made).inputs[0];; source = definition(source).inputs[0]) {
       TensorType from = g.type(source);
-      auto end = throughChain(chain, from);
+      auto end = throughChain(g, chain, from);
       if (end && from == g.type(made) && equal(*end, graph::denseView(from), from.shape) &&
           replaceIfAllowed(old, source))
         return {};
@@ -89,13 +83,6 @@ private:
     return {};
   }
 
-  /// Where the last value of the chain lives if the first one's operand is dense.
-  std::optional<graph::View> throughChain(const std::vector<NodeId> &chain, const TensorType &from) const {
-    std::optional<graph::View> view = graph::denseView(from);
-    for (size_t i = chain.size(); view && i-- > 0;) view = viewThrough(constGraph()[chain[i]], *view);
-    return view;
-  }
-
   /// Whether the node, applied to `source` instead, gives the same elements.
   bool leadsTo(NodeId id, ValueId source, ValueId made, const graph::View &end) const {
     const Graph &g = constGraph();
@@ -105,12 +92,6 @@ private:
     if (!results || results->size() != 1 || !(probe.type((*results)[0]) == g.type(made))) return false;
     auto direct = g[id].op->outputView(opView(probe, probe.nodes()[0]), graph::denseView(g.type(source)));
     return direct && equal(*direct, end, g.type(made).shape);
-  }
-
-  /// A node whose operands are parts of its result's memory.
-  static bool isJoin(const Node &node) {
-    return node.op->cls == graph::OpClass::Movement && node.op->inputView && !node.op->outputView &&
-           node.outputs.size() == 1;
   }
 
   /// Operands that are, one after the other, the parts of one value become that value: a split whose

@@ -75,8 +75,7 @@ private:
     auto sizes = sizesOf(old.type(v));
     if (!old[v].def || !sizes || sizes->size() <= kFirstSpatial) return std::nullopt;
     const Node &join = old[*old[v].def];
-    if (join.op->cls != graph::OpClass::Movement || !join.op->inputView || join.op->outputView)
-      return std::nullopt;
+    if (!isJoin(join)) return std::nullopt;
     auto whole = constantPlace(graph::denseView(old.type(v)));
     Phased r;
     r.channels.resize(size_t((*sizes)[kChannel]), {-1, {}});
@@ -123,19 +122,10 @@ private:
 
   /// The value that a chain of views starts at, and where the last of them lies in it.
   std::pair<ValueId, std::optional<graph::View>> sourceOf(ValueId v) const {
-    std::vector<const Node *> chain;
-    while (old[v].def) {
-      const Node &node = old[*old[v].def];
-      bool renames = node.op->cls == graph::OpClass::Movement && node.op->outputView &&
-                     node.inputs.size() == 1 && node.outputs.size() == 1;
-      if (!renames) break;
-      chain.push_back(&node);
-      v = node.inputs[0];
-    }
-    std::optional<graph::View> view = graph::denseView(old.type(v));
-    for (size_t i = chain.size(); view && i-- > 0;)
-      view = chain[i]->op->outputView(opView(old, *chain[i]), *view);
-    return {v, view};
+    std::vector<NodeId> chain;
+    for (; old[v].def && isRenaming(old[*old[v].def]); v = old[*old[v].def].inputs[0])
+      chain.push_back(*old[v].def);
+    return {v, throughChain(old, chain, old.type(v))};
   }
 
   const Graph &old;

@@ -54,9 +54,6 @@ std::vector<bool> likedChannelsLast(const Graph &g) {
   return r;
 }
 
-/// A node whose operands are parts of its result's memory.
-bool isJoin(const Node &node) { return node.op->inputView && !node.op->outputView; }
-
 /// Values that nobody reads but the user, or nobody but a join that nobody else reads: what moves bytes to
 /// them anyway may as well move them to where they end.
 std::vector<bool> onlyForUser(const Graph &g) {
@@ -126,8 +123,7 @@ private:
   /// What would only rename the elements of a row-major operand gets one: a copy in another order is made in
   /// blocks, while renaming out of order moves one element after the other.
   Result<bool> orderElements(const Node &node, std::vector<ValueId> &inputs) {
-    if (node.op->cls != graph::OpClass::Movement || !node.op->outputView || node.inputs.size() != 1)
-      return false;
+    if (!isRenaming(node)) return false;
     const TensorType type = constGraph().type(inputs[0]);
     if (type.layout.empty() || constGraph()[inputs[0]].isConstant()) return false;
     TensorType rowMajor = type;

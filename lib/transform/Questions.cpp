@@ -72,6 +72,26 @@ std::optional<Pair> pairOf(const Graph &g, const Node &node) {
   return Pair{binary->op, size_t(a), size_t(b)};
 }
 
+bool isRenaming(const Node &node) {
+  return node.op->cls == graph::OpClass::Movement && node.op->outputView && node.inputs.size() == 1 &&
+         node.outputs.size() == 1;
+}
+
+bool isJoin(const Node &node) {
+  return node.op->cls == graph::OpClass::Movement && node.op->inputView && !node.op->outputView &&
+         node.outputs.size() == 1;
+}
+
+std::optional<graph::View> throughChain(const Graph &g, const std::vector<NodeId> &chain,
+                                        const TensorType &from) {
+  std::optional<graph::View> view = graph::denseView(from);
+  for (size_t i = chain.size(); view && i-- > 0;) {
+    const Node &node = g[chain[i]];
+    view = node.op->outputView(opView(g, node), *view);
+  }
+  return view;
+}
+
 loop::Expr withoutUnitAxes(const loop::Compute &c, const loop::Expr &e) {
   loop::Substitution single;
   for (auto *axes : {&c.space, &c.reduce})

@@ -35,6 +35,15 @@ struct Pair {
 };
 std::optional<Pair> pairOf(const Graph &g, const Node &node);
 
+/// A node of one operand that can be a view of it.
+bool isRenaming(const Node &node);
+/// A node whose operands are parts of its result's memory.
+bool isJoin(const Node &node);
+/// Where the result of the first of a chain of renamings lies, each the reader of the next one's result, if
+/// the last one's operand is dense.
+std::optional<graph::View> throughChain(const Graph &g, const std::vector<NodeId> &chain,
+                                        const TensorType &from);
+
 /// An expression with the axes of one iteration at their only value.
 loop::Expr withoutUnitAxes(const loop::Compute &c, const loop::Expr &e);
 

@@ -46,10 +46,6 @@ typedef struct cuda_instance {
   const char *problem_at; /* the kernel */
 } cuda_instance;
 
-static uint64_t aligned(uint64_t bytes) {
-  return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
-}
-
 static uint32_t words_of(const planish_model *model) {
   uint32_t most = 1;
   for (uint32_t i = 0; i < model->device->n_kernels; ++i) {
@@ -61,9 +57,10 @@ static uint32_t words_of(const planish_model *model) {
 
 static uint64_t state_bytes(const planish_model *model) {
   const uint64_t launches = model->n_launches + 1u;
-  return aligned(sizeof(cuda_instance)) + planish_places_bytes_v1(model) +
-         aligned(model->device->n_kernels * sizeof(cu_handle)) + aligned(launches * sizeof(cuda_launch)) +
-         aligned(launches * words_of(model) * sizeof(uint64_t));
+  return planish_aligned(sizeof(cuda_instance)) + planish_places_bytes_v1(model) +
+         planish_aligned(model->device->n_kernels * sizeof(cu_handle)) +
+         planish_aligned(launches * sizeof(cuda_launch)) +
+         planish_aligned(launches * words_of(model) * sizeof(uint64_t));
 }
 
 static int32_t enter(const planish_cuda_shared *shared) {
@@ -94,7 +91,8 @@ static planish_status fill_shared(planish_cuda_shared *self, const planish_model
   return planish_cuda_build_v1(self, model, error);
 }
 
-static void close_shared(planish_cuda_shared *self) {
+static void close_shared(void *shared) {
+  planish_cuda_shared *self = shared;
   if (self->context && !enter(self)) {
     if (self->module) self->cu.cuModuleUnload(self->module);
     if (self->weights) self->cu.cuMemFree_v2(self->weights);
@@ -130,29 +128,6 @@ static planish_status make_shared(const planish_model *model, char *error) {
   return status;
 }
 
-static planish_status acquire(const planish_model *model, planish_cuda_shared **shared, char *error) {
-  planish_status status = PLANISH_OK;
-  planish_device_lock_v1();
-  if (!*model->device->shared) status = make_shared(model, error);
-  if (!status) {
-    *shared = *model->device->shared;
-    ++(*shared)->users;
-  }
-  planish_device_unlock_v1();
-  return status;
-}
-
-static void release(const planish_model *model) {
-  planish_cuda_shared *shared;
-  planish_device_lock_v1();
-  shared = *model->device->shared;
-  if (--shared->users == 0) {
-    close_shared(shared);
-    *model->device->shared = NULL;
-  }
-  planish_device_unlock_v1();
-}
-
 static void destroy(void *state) {
   cuda_instance *self = state;
   const planish_cuda_functions *cu = &self->shared->cu;
@@ -165,7 +140,7 @@ static void destroy(void *state) {
     if (self->stream) cu->cuStreamDestroy_v2(self->stream);
     leave(self->shared);
   }
-  release(self->model);
+  planish_device_release_v1(self->model, close_shared);
 }
 
 /* In the device's context. */
@@ -189,9 +164,10 @@ static planish_status fill_instance(cuda_instance *self, uint64_t bytes, char *e
 static planish_status create(void *state, const planish_device_owner *owner, char *error) {
   const planish_model *model = owner->model;
   cuda_instance *self = state;
-  unsigned char *rest = (unsigned char *)state + aligned(sizeof(*self));
+  unsigned char *rest = (unsigned char *)state + planish_aligned(sizeof(*self));
   uint64_t bytes;
   planish_status status;
+  void *shared;
   int32_t problem;
   __builtin_memset(state, 0, (size_t)state_bytes(model));
   self->model = model;
@@ -204,14 +180,15 @@ static planish_status create(void *state, const planish_device_owner *owner, cha
   bytes = planish_places_plan_v1(&self->places, rest);
   rest += planish_places_bytes_v1(model);
   self->functions = (cu_handle *)(void *)rest;
-  rest += aligned(model->device->n_kernels * sizeof(cu_handle));
+  rest += planish_aligned(model->device->n_kernels * sizeof(cu_handle));
   self->capacity = model->n_launches + 1u;
   self->words = words_of(model);
   self->launches = (cuda_launch *)(void *)rest;
-  rest += aligned(self->capacity * sizeof(cuda_launch));
+  rest += planish_aligned(self->capacity * sizeof(cuda_launch));
   self->arguments = (uint64_t *)(void *)rest;
-  status = acquire(model, &self->shared, error);
+  status = planish_device_acquire_v1(model, make_shared, &shared, error);
   if (status) return status;
+  self->shared = shared;
   problem = enter(self->shared);
   if (problem) {
     status = refused(self->shared, "context", problem, error);

@@ -63,8 +63,8 @@ typedef struct planish_cuda_functions {
 
 /* A device, opened, with a model's kernels and weights; shared by the model's instances. */
 typedef struct planish_cuda_shared {
+  planish_device_shared common;
   planish_cuda_functions cu;
-  uint32_t users;
   int32_t device;
   int32_t capability; /* of the device, as 87 for 8.7 */
   cu_handle context;  /* NULL until it is retained */

@@ -3,27 +3,23 @@
 
 #include <stdatomic.h>
 
-static uint64_t aligned(uint64_t bytes) {
-  return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
-}
-
 PLANISH_ONE uint64_t planish_places_bytes_v1(const planish_model *model) {
-  return aligned((model->n_inputs + model->n_outputs) * sizeof(uint64_t));
+  return planish_aligned((model->n_inputs + model->n_outputs) * sizeof(uint64_t));
 }
 
 PLANISH_ONE uint64_t planish_places_plan_v1(planish_places *self, void *memory) {
   const planish_model *model = self->model;
-  uint64_t used = aligned(model->arena_bytes + PLANISH_ARENA_TAIL);
+  uint64_t used = planish_aligned(model->arena_bytes + PLANISH_ARENA_TAIL);
   self->input_at = memory;
   self->output_at = self->input_at + model->n_inputs;
   self->arena = used;
   for (uint32_t i = 0; i < model->n_inputs; ++i) {
     self->input_at[i] = used;
-    used += aligned(model->inputs[i].max_bytes);
+    used += planish_aligned(model->inputs[i].max_bytes);
   }
   for (uint32_t i = 0; i < model->n_outputs; ++i) {
     self->output_at[i] = used;
-    used += aligned(model->outputs[i].max_bytes);
+    used += planish_aligned(model->outputs[i].max_bytes);
   }
   return used + PLANISH_ARENA_TAIL;
 }
@@ -72,15 +68,41 @@ PLANISH_ONE uint64_t planish_bytes_of_v1(const planish_tensor_info *info, const 
   return bytes;
 }
 
-/* One thread at a time opens and closes devices. */
 static _Atomic uint32_t opening;
 
-PLANISH_ONE void planish_device_lock_v1(void) {
+static void lock(void) {
   while (atomic_exchange_explicit(&opening, 1, memory_order_acquire)) planish_os_wait_v1(&opening, 1);
 }
-PLANISH_ONE void planish_device_unlock_v1(void) {
+static void unlock(void) {
   atomic_store_explicit(&opening, 0, memory_order_release);
   planish_os_wake_v1(&opening);
+}
+
+PLANISH_ONE planish_status planish_device_acquire_v1(const planish_model *model,
+                                                     planish_status (*open_device)(const planish_model *,
+                                                                                   char *),
+                                                     void **shared, char *error) {
+  planish_status status = PLANISH_OK;
+  lock();
+  if (!*model->device->shared) status = open_device(model, error);
+  if (!status) {
+    planish_device_shared *self = *model->device->shared;
+    ++self->users;
+    *shared = self;
+  }
+  unlock();
+  return status;
+}
+
+PLANISH_ONE void planish_device_release_v1(const planish_model *model, void (*close_device)(void *)) {
+  planish_device_shared *self;
+  lock();
+  self = *model->device->shared;
+  if (--self->users == 0) {
+    close_device(self);
+    *model->device->shared = NULL;
+  }
+  unlock();
 }
 
 static char lower(char c) { return c >= 'A' && c <= 'Z' ? (char)(c - 'A' + 'a') : c; }

@@ -56,9 +56,19 @@ PLANISH_SHARED planish_place planish_place_v1(const planish_places *self, const 
 /* Bytes of a dense tensor of these dimensions. */
 PLANISH_SHARED uint64_t planish_bytes_of_v1(const planish_tensor_info *info, const int64_t *dims);
 
-/* One thread at a time opens and closes devices. */
-PLANISH_SHARED void planish_device_lock_v1(void);
-PLANISH_SHARED void planish_device_unlock_v1(void);
+/* What the instances of a model share: its device, opened, with kernels and weights. The first instance opens
+ * it, the last one closes it, one thread at a time. A kind of device has its own structure that begins so. */
+typedef struct planish_device_shared {
+  uint32_t users;
+} planish_device_shared;
+
+/* *shared is what is open already, or what `open_device` leaves in *model->device->shared, with no users; the
+ * status of that where it fails. */
+PLANISH_SHARED planish_status planish_device_acquire_v1(const planish_model *model,
+                                                        planish_status (*open_device)(const planish_model *,
+                                                                                      char *error),
+                                                        void **shared, char *error);
+PLANISH_SHARED void planish_device_release_v1(const planish_model *model, void (*close_device)(void *shared));
 
 /* Whether `part` is in `text`, in any case. */
 PLANISH_SHARED int planish_contains_v1(const char *text, const char *part);

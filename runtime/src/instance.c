@@ -17,7 +17,7 @@ struct planish_instance {
   void *profile_user;
   planish_parallel_fn parallel; /* the caller's threads instead of the pool's; NULL: none */
   void *parallel_user;
-  unsigned char *scratch; /* of the first thread; aligned(model->scratch_bytes) each */
+  unsigned char *scratch; /* of the first thread; planish_aligned(model->scratch_bytes) each */
   void **inputs;
   void **outputs;
   unsigned char **own_outputs;
@@ -44,21 +44,17 @@ typedef struct layout {
   uint64_t total;
 } layout;
 
-static uint64_t aligned(uint64_t bytes) {
-  return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
-}
-
 static uint64_t take(uint64_t *used, uint64_t bytes) {
   const uint64_t begin = *used;
-  *used = begin + aligned(bytes);
+  *used = begin + planish_aligned(bytes);
   return begin;
 }
 
 static layout plan(const planish_model *model, uint32_t threads) {
   const uint64_t shape = PLANISH_MAX_RANK * sizeof(int64_t);
-  uint64_t used = aligned(sizeof(planish_instance)), outputs = 0;
+  uint64_t used = planish_aligned(sizeof(planish_instance)), outputs = 0;
   layout l;
-  for (uint32_t i = 0; i < model->n_outputs; ++i) outputs += aligned(model->outputs[i].max_bytes);
+  for (uint32_t i = 0; i < model->n_outputs; ++i) outputs += planish_aligned(model->outputs[i].max_bytes);
   l.inputs = take(&used, model->n_inputs * sizeof(void *));
   l.outputs = take(&used, model->n_outputs * sizeof(void *));
   l.own_outputs = take(&used, model->n_outputs * sizeof(void *));
@@ -66,7 +62,7 @@ static layout plan(const planish_model *model, uint32_t threads) {
   l.output_dims = take(&used, model->n_outputs * shape);
   l.symbols = take(&used, model->n_symbols * sizeof(int64_t));
   l.arena = take(&used, model->arena_bytes + PLANISH_ARENA_TAIL);
-  l.scratch = take(&used, threads * aligned(model->scratch_bytes));
+  l.scratch = take(&used, threads * planish_aligned(model->scratch_bytes));
   l.device = take(&used, model->device ? model->device->hooks->bytes(model) : 0);
   l.output_data = take(&used, outputs + PLANISH_ARENA_TAIL);
   l.total = used;
@@ -138,7 +134,7 @@ static void lay_out(planish_instance *self, unsigned char *memory, const layout 
   for (uint32_t i = 0; i < model->n_outputs; ++i) {
     self->own_outputs[i] = output;
     self->outputs[i] = output;
-    output += aligned(model->outputs[i].max_bytes);
+    output += planish_aligned(model->outputs[i].max_bytes);
   }
   for (uint32_t i = 0; i < model->n_symbols; ++i) self->frame.symbols[i] = -1;
   reset_output_dims(self);
@@ -467,7 +463,8 @@ static int run_shared(planish_instance *self, const planish_call *call, int64_t 
 PLANISH_ONE void planish_launch_v1(planish_instance *self, uint32_t launch, planish_kernel_fn kernel,
                                    void *const *buffers, const int64_t *scalars, int64_t tasks) {
   const int64_t begin = self->profile ? planish_os_now_v1() : 0;
-  const planish_call call = {kernel, buffers, scalars, self->scratch, aligned(self->model->scratch_bytes)};
+  const planish_call call = {kernel, buffers, scalars, self->scratch,
+                             planish_aligned(self->model->scratch_bytes)};
   if (tasks == 1 || self->run_threads == 1 || tasks <= 0 || !run_shared(self, &call, tasks)) {
     if (tasks > 0) kernel(buffers, scalars, self->scratch, 0, tasks);
   }

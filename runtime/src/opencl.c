@@ -19,13 +19,9 @@ typedef struct opencl_instance {
   const char *problem_at; /* the kernel */
 } opencl_instance;
 
-static uint64_t aligned(uint64_t bytes) {
-  return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
-}
-
 static uint64_t state_bytes(const planish_model *model) {
-  return aligned(sizeof(opencl_instance)) + planish_places_bytes_v1(model) +
-         aligned(model->device->n_kernels * sizeof(cl_handle));
+  return planish_aligned(sizeof(opencl_instance)) + planish_places_bytes_v1(model) +
+         planish_aligned(model->device->n_kernels * sizeof(cl_handle));
 }
 
 static planish_status refused(const planish_opencl_shared *shared, const char *what, int32_t problem,
@@ -49,6 +45,11 @@ static planish_status fill_shared(planish_opencl_shared *self, const planish_mod
   return planish_opencl_build_v1(self, model, error);
 }
 
+static void close_shared(void *shared) {
+  planish_opencl_close_v1(shared);
+  planish_os_free_v1(shared);
+}
+
 static planish_status make_shared(const planish_model *model, char *error) {
   planish_opencl_shared *self = planish_os_allocate_v1(sizeof(*self));
   planish_status status;
@@ -58,37 +59,9 @@ static planish_status make_shared(const planish_model *model, char *error) {
   }
   __builtin_memset(self, 0, sizeof(*self));
   status = fill_shared(self, model, error);
-  if (status) {
-    planish_opencl_close_v1(self);
-    planish_os_free_v1(self);
-    return status;
-  }
-  *model->device->shared = self;
-  return PLANISH_OK;
-}
-
-static planish_status acquire(const planish_model *model, planish_opencl_shared **shared, char *error) {
-  planish_status status = PLANISH_OK;
-  planish_device_lock_v1();
-  if (!*model->device->shared) status = make_shared(model, error);
-  if (!status) {
-    *shared = *model->device->shared;
-    ++(*shared)->users;
-  }
-  planish_device_unlock_v1();
+  if (status) close_shared(self);
+  else *model->device->shared = self;
   return status;
-}
-
-static void release(const planish_model *model) {
-  planish_opencl_shared *shared;
-  planish_device_lock_v1();
-  shared = *model->device->shared;
-  if (--shared->users == 0) {
-    planish_opencl_close_v1(shared);
-    planish_os_free_v1(shared);
-    *model->device->shared = NULL;
-  }
-  planish_device_unlock_v1();
 }
 
 static void destroy(void *state) {
@@ -99,7 +72,7 @@ static void destroy(void *state) {
     if (self->kernels[i]) cl->ReleaseKernel(self->kernels[i]);
   if (self->memory) cl->ReleaseMemObject(self->memory);
   if (self->queue) cl->ReleaseCommandQueue(self->queue);
-  release(self->model);
+  planish_device_release_v1(self->model, close_shared);
 }
 
 static planish_status fill_instance(opencl_instance *self, uint64_t bytes, char *error) {
@@ -121,9 +94,10 @@ static planish_status fill_instance(opencl_instance *self, uint64_t bytes, char 
 static planish_status create(void *state, const planish_device_owner *owner, char *error) {
   const planish_model *model = owner->model;
   opencl_instance *self = state;
-  unsigned char *rest = (unsigned char *)state + aligned(sizeof(*self));
+  unsigned char *rest = (unsigned char *)state + planish_aligned(sizeof(*self));
   uint64_t bytes;
   planish_status status;
+  void *shared;
   __builtin_memset(state, 0, (size_t)state_bytes(model));
   self->model = model;
   self->places.model = model;
@@ -134,8 +108,9 @@ static planish_status create(void *state, const planish_device_owner *owner, cha
   self->scratch = owner->scratch;
   bytes = planish_places_plan_v1(&self->places, rest);
   self->kernels = (cl_handle *)(void *)(rest + planish_places_bytes_v1(model));
-  status = acquire(model, &self->shared, error);
+  status = planish_device_acquire_v1(model, make_shared, &shared, error);
   if (status) return status;
+  self->shared = shared;
   status = fill_instance(self, bytes, error);
   if (status) destroy(self);
   return status;

@@ -72,9 +72,9 @@ typedef struct planish_opencl_functions {
 
 /* A device, opened, with a model's program and weights; shared by the model's instances. */
 typedef struct planish_opencl_shared {
+  planish_device_shared common;
   planish_opencl_functions cl;
   void *library;
-  uint32_t users;
   int32_t unified; /* device and host have one memory */
   cl_handle device;
   cl_handle context;

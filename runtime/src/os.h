@@ -3,6 +3,8 @@
 #ifndef PLANISH_RUNTIME_OS_H
 #define PLANISH_RUNTIME_OS_H
 
+#include "planish/abi.h"
+
 #include <stddef.h>
 #include <stdint.h>
 
@@ -11,6 +13,10 @@
  * copy serves them all. Names end in the ABI version. */
 #define PLANISH_SHARED __attribute__((visibility("hidden")))
 #define PLANISH_ONE __attribute__((weak, visibility("hidden")))
+
+static inline uint64_t planish_aligned(uint64_t bytes) {
+  return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
+}
 
 typedef struct planish_os_thread {
   unsigned long handle;

@@ -73,14 +73,10 @@ static uint64_t shape_of(const planish_tensor_info *info, int64_t dims[PLANISH_M
   return bytes;
 }
 
-static uint64_t aligned(uint64_t bytes) {
-  return (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
-}
-
 static uint64_t all_input_bytes(const planish_model *model) {
   uint64_t bytes = PLANISH_ALIGNMENT; /* never none */
   int64_t dims[PLANISH_MAX_RANK];
-  for (uint32_t i = 0; i < model->n_inputs; ++i) bytes += aligned(shape_of(&model->inputs[i], dims));
+  for (uint32_t i = 0; i < model->n_inputs; ++i) bytes += planish_aligned(shape_of(&model->inputs[i], dims));
   return bytes;
 }
 
@@ -98,7 +94,7 @@ static planish_status set_inputs(const planish_model *model, planish_instance *i
     planish_fill_v1(info->dtype, i + 1, data, bytes);
     status = model->api->set_input(instance, i, data, dims, (uint32_t)info->rank, error);
     if (status) return status;
-    data += aligned(bytes);
+    data += planish_aligned(bytes);
   }
   return PLANISH_OK;
 }

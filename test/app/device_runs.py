@@ -4,6 +4,7 @@ import numpy
 import onnx
 
 import nets
+from conftest import real_model, sizes
 
 
 def run(run_model, folder, feeds, environment, *flags):
@@ -44,3 +45,19 @@ def bounds_of(model):
     if sizes_of(model, 0) == sizes_of(model, 1):
         return []
     return [flag for name, shape in sizes_of(model, 1).items() for flag in ("--max-shape", f"{name}=" + "x".join(map(str, shape)))]
+
+
+def check_trained(name, flags, quantized, tools, folder, environment, compile_environment=None):
+    """A trained network on the device: the bytes of the CPU target where it is quantized, else within 1e-3 of the largest
+    value of what was stored with it. `tools` are compile_model and run_model."""
+    compile_model, run_model = tools
+    path, feeds, golden, expected = real_model(name)
+    shapes = [flag for key, value in feeds.items() for flag in ("--shape", f"{key}={sizes(value)}")]
+    compile_model(path, *flags, "-o", folder / "device", *shapes, env=compile_environment)
+    got, done = run(run_model, folder / "device", feeds, environment, "--digest")
+    if quantized:
+        compile_model(path, "-o", folder / "cpu", *shapes)
+        assert run(run_model, folder / "cpu", feeds, None, "--digest")[1].stdout == done.stdout
+    else:
+        for tensor, (error, largest) in golden.check(expected, got).items():
+            assert error <= 1e-3 * largest + 1e-7, f"{tensor}: {error} of {largest}"

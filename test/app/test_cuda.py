@@ -14,8 +14,8 @@ import pytest
 
 import cuda_table
 import nets
-from conftest import ROOT, assert_close, onnx_runtime, real_model, sizes
-from device_runs import SMALL, bounds_of, feeds_of, run, save
+from conftest import ROOT, assert_close, onnx_runtime
+from device_runs import SMALL, bounds_of, check_trained, feeds_of, run, save
 
 ARCHITECTURES = ["cuda:sm_75", "cuda:sm_80", "cuda:sm_87", "cuda:sm_90"]
 EMULATOR = ROOT / "test/support/cuda_on_cpu"
@@ -226,14 +226,6 @@ QUANTIZED = ["pcb_cnn_int8qdq", "nanodet_m_416_int8", "mobilenet_v2_qdq_maui"]
 @pytest.mark.slow
 @pytest.mark.parametrize("name", REAL + QUANTIZED)
 def test_trained_networks(compile_model, run_model, tmp_path, environment, name):
-    path, feeds, golden, expected = real_model(name)
-    shapes = [flag for key, value in feeds.items() for flag in ("--shape", f"{key}={sizes(value)}")]
-    compile_model(path, "--target", "cuda:sm_80", "-o", tmp_path / "device", *shapes, env=environment)
-    got, done = run(run_model, tmp_path / "device", feeds, environment, "--digest")
+    check_trained(name, ["--target", "cuda:sm_80"], name in QUANTIZED, (compile_model, run_model), tmp_path, environment,
+                  environment)
     assert counts(environment)[0] > 0
-    if name in QUANTIZED:
-        compile_model(path, "-o", tmp_path / "cpu", *shapes)
-        assert run(run_model, tmp_path / "cpu", feeds, None, "--digest")[1].stdout == done.stdout
-    else:
-        for tensor, (error, largest) in golden.check(expected, got).items():
-            assert error <= 1e-3 * largest + 1e-7, f"{tensor}: {error} of {largest}"

@@ -12,8 +12,8 @@ import onnx
 import pytest
 
 import nets
-from conftest import MODELS, assert_close, build_c, onnx_runtime, real_model, sizes
-from device_runs import SMALL, bounds_of, feeds_of, run, save
+from conftest import MODELS, assert_close, build_c, onnx_runtime
+from device_runs import SMALL, bounds_of, check_trained, feeds_of, run, save
 
 CLASSES = ["opencl:cpu", "opencl:gpu"]
 HERE = Path(__file__).parent
@@ -182,14 +182,5 @@ QUANTIZED = ["pcb_cnn_int8qdq", "nanodet_m_416_int8", "mobilenet_v2_qdq_maui"]
 @pytest.mark.parametrize("target", CLASSES)
 @pytest.mark.parametrize("name", REAL + QUANTIZED)
 def test_trained_networks(compile_model, run_model, tmp_path, device_environment, name, target):
-    path, feeds, golden, expected = real_model(name)
-    shapes = [flag for key, value in feeds.items() for flag in ("--shape", f"{key}={sizes(value)}")]
-    compile_model(path, "--target", target, "-o", tmp_path / "device", *shapes)
-    got, done = run(run_model, tmp_path / "device", feeds, device_environment, "--digest")
+    check_trained(name, ["--target", target], name in QUANTIZED, (compile_model, run_model), tmp_path, device_environment)
     assert counts(device_environment)[0] > 0
-    if name in QUANTIZED:
-        compile_model(path, "-o", tmp_path / "cpu", *shapes)
-        assert run(run_model, tmp_path / "cpu", feeds, None, "--digest")[1].stdout == done.stdout
-    else:
-        for tensor, (error, largest) in golden.check(expected, got).items():
-            assert error <= 1e-3 * largest + 1e-7, f"{tensor}: {error} of {largest}"

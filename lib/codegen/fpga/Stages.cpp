@@ -1,5 +1,9 @@
 #include "Stages.h"
 
+#include <initializer_list>
+#include <string>
+#include <utility>
+
 namespace planish::codegen::fpga {
 
 namespace {
@@ -43,26 +47,27 @@ constexpr std::string_view kDispatch = R"C(
   }
 )C";
 
-constexpr std::string_view kLoad = R"C(
+/// Reads a map, row by row, from bytes of any alignment; words in angle brackets differ between the maps.
+constexpr std::string_view kReader = R"C(
   for (int n = 0; n < count; ++n) {
     int r[COLUMNS];
     @registers r
     for (int f = 0; f < COLUMNS; ++f) { @pipeline
-      r[f] = READ(load_rows);
+      r[f] = READ(<rows>);
     }
-    for (int y = 0; y < r[HEIGHT]; ++y) {
-      int pixel = r[IN_BASE] + y * r[IN_ROW], c = 0, done = 0;
-      const int total = r[WIDTH] * r[WORDS];
-      const int last = (pixel + (r[WIDTH] - 1) * r[IN_PIXEL] + r[CHANNELS_IN] - 1) / SIMD;
+    for (int y = 0; y < <height>; ++y) {
+      int pixel = <base> + y * <row>, c = 0, done = 0;
+      const int total = <words of a row>;
+      const int last = (pixel + (<width> - 1) * <pixel> + <channels> - 1) / SIMD;
       int next = pixel / SIMD; /* the aligned word to read next; `high` is the one before, `low` before that */
       word low, high, made;
-      REQUEST_READ(activations, next, last - next + 1);
+      REQUEST_READ(<memory>, next, last - next + 1);
       while (done < total) { @pipeline
-        const int left = r[CHANNELS_IN] - c, bytes = left < SIMD ? left : SIMD;
+        const int left = <channels> - c, bytes = left < SIMD ? left : SIMD;
         const int from = pixel + c, end = (from + bytes - 1) / SIMD;
         if (next <= end) {
           low = high;
-          high = FETCH(activations, next);
+          high = FETCH(<memory>, next);
           ++next;
         }
         if (next > end) {
@@ -71,12 +76,12 @@ constexpr std::string_view kLoad = R"C(
             const int isHigh = from / SIMD + (at >= SIMD) == next - 1;
             made.b[l] = l >= bytes ? 0 : isHigh ? high.b[at % SIMD] : low.b[at % SIMD];
           }
-          WRITE(loaded, made);
+          WRITE(<stream>, made);
           ++done;
           c += SIMD;
-          if (c >= r[CHANNELS_IN]) {
+          if (c >= <channels>) {
             c = 0;
-            pixel += r[IN_PIXEL];
+            pixel += <pixel>;
           }
         }
       }
@@ -84,46 +89,33 @@ constexpr std::string_view kLoad = R"C(
   }
 )C";
 
-constexpr std::string_view kOther = R"C(
-  for (int n = 0; n < count; ++n) {
-    int r[COLUMNS];
-    @registers r
-    for (int f = 0; f < COLUMNS; ++f) { @pipeline
-      r[f] = READ(other_rows);
-    }
-    for (int y = 0; y < ((r[FLAGS] & 4) ? r[OUT_H] : 0); ++y) {
-      int pixel = r[OTHER_BASE] + y * r[OTHER_ROW], c = 0, done = 0;
-      const int total = r[OUT_W] * ((r[OUT_CHANNELS] + SIMD - 1) / SIMD);
-      const int last = (pixel + (r[OUT_W] - 1) * r[OTHER_PIXEL] + r[OUT_CHANNELS] - 1) / SIMD;
-      int next = pixel / SIMD;
-      word low, high, made;
-      REQUEST_READ(residual, next, last - next + 1);
-      while (done < total) { @pipeline
-        const int left = r[OUT_CHANNELS] - c, bytes = left < SIMD ? left : SIMD;
-        const int from = pixel + c, end = (from + bytes - 1) / SIMD;
-        if (next <= end) {
-          low = high;
-          high = FETCH(residual, next);
-          ++next;
-        }
-        if (next > end) {
-          for (int l = 0; l < SIMD; ++l) { @unroll
-            const int at = from % SIMD + l;
-            const int isHigh = from / SIMD + (at >= SIMD) == next - 1;
-            made.b[l] = l >= bytes ? 0 : isHigh ? high.b[at % SIMD] : low.b[at % SIMD];
-          }
-          WRITE(others, made);
-          ++done;
-          c += SIMD;
-          if (c >= r[OUT_CHANNELS]) {
-            c = 0;
-            pixel += r[OTHER_PIXEL];
-          }
-        }
-      }
-    }
-  }
-)C";
+std::string reader(std::initializer_list<std::pair<std::string_view, std::string_view>> words) {
+  std::string r(kReader);
+  for (const auto &[name, meant] : words)
+    for (size_t at = r.find(name); at != std::string::npos; at = r.find(name, at + meant.size()))
+      r.replace(at, name.size(), meant);
+  return r;
+}
+const std::string kLoad = reader({{"<rows>", "load_rows"},
+                                  {"<height>", "r[HEIGHT]"},
+                                  {"<words of a row>", "r[WIDTH] * r[WORDS]"},
+                                  {"<width>", "r[WIDTH]"},
+                                  {"<base>", "r[IN_BASE]"},
+                                  {"<row>", "r[IN_ROW]"},
+                                  {"<pixel>", "r[IN_PIXEL]"},
+                                  {"<channels>", "r[CHANNELS_IN]"},
+                                  {"<memory>", "activations"},
+                                  {"<stream>", "loaded"}});
+const std::string kOther = reader({{"<rows>", "other_rows"},
+                                   {"<height>", "((r[FLAGS] & 4) ? r[OUT_H] : 0)"},
+                                   {"<words of a row>", "r[OUT_W] * ((r[OUT_CHANNELS] + SIMD - 1) / SIMD)"},
+                                   {"<width>", "r[OUT_W]"},
+                                   {"<base>", "r[OTHER_BASE]"},
+                                   {"<row>", "r[OTHER_ROW]"},
+                                   {"<pixel>", "r[OTHER_PIXEL]"},
+                                   {"<channels>", "r[OUT_CHANNELS]"},
+                                   {"<memory>", "residual"},
+                                   {"<stream>", "others"}});
 
 constexpr std::string_view kWindow = R"C(
   @memory word lines[LINE_WORDS]; /* a ring of LINE_ROWS rows */

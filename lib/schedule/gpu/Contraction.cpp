@@ -4,7 +4,7 @@
 // groups is the items of a group: they all finish it before the next statement begins. Padding and what lies
 // beyond the last row or column enter the slices as zeros. Constant operands are packed so that neighbouring
 // items read neighbouring elements. (Implicit matrix products: Chetlur et al., "cuDNN", arXiv:1410.0759.)
-#include "Roles.h"
+#include "Blocks.h"
 
 #include "planish/support/Check.h"
 
@@ -25,10 +25,10 @@ bool matches(const Kernel &k, const Target &t) {
 class Builder {
 public:
   Builder(const Kernel &kernel, const Config &c, const Target &t)
-      : k(kernel), r(*rolesOf(k)), def(k.compute()), shared(k, r.shared), rows(k, r.rows),
-        columns(k, r.columns), depth(k, r.depth), items(t.groupItems), tileRows(knob(c, "rows")),
-        tileColumns(knob(c, "columns")), slice(knob(c, "depth")), blockRows(items / kAcross * tileRows),
-        blockColumns(kAcross * tileColumns) {}
+      : k(kernel), r(*rolesOf(k)), def(k.compute()), depth(k, r.depth), items(t.groupItems),
+        tileRows(knob(c, "rows")), tileColumns(knob(c, "columns")), slice(knob(c, "depth")),
+        blockRows(items / kAcross * tileRows), blockColumns(kAcross * tileColumns),
+        blocks(k, r, blockRows, blockColumns) {}
 
   Kernel::Lowered run() {
     Expr left = r.swapped ? def.rhs : def.lhs, right = r.swapped ? def.lhs : def.rhs;
@@ -39,22 +39,13 @@ public:
     acc = buffer("acc", def.accumulator, std::vector<int64_t>{items, tileRows, tileColumns}, {},
                  Scope::Register);
 
-    Expr rowBlocks = ceilDiv(rows.count, blockRows), columnBlocks = ceilDiv(columns.count, blockColumns);
-    Expr groups = shared.count * rowBlocks * columnBlocks;
-    Var group = counterTo("group", groups), row = counterTo("row", rows.count),
-        column = counterTo("column", columns.count);
-    row0 = use(row), column0 = use(column);
-    sharedIndex = floorDiv(use(group), rowBlocks * columnBlocks);
     Var step = counterTo("step", ceilDiv(depth.count, slice));
     Stmt steps =
         loop::loop(step, imm(0), ceilDiv(depth.count, slice), LoopKind::Serial,
                    block({fill(a, left, use(step), true), fill(b, right, use(step), false), multiply()}));
     Stmt body = makeStmt(Alloc{acc, block({start(), steps, finish()})});
     body = makeStmt(Alloc{a, makeStmt(Alloc{b, body})});
-    body = makeStmt(Let{column, floorMod(use(group), columnBlocks) * blockColumns, body});
-    body = makeStmt(Let{row, floorMod(floorDiv(use(group), columnBlocks), rowBlocks) * blockRows, body});
-    made.function = {def.name, params, def.scalars,
-                     loop::loop(group, imm(0), groups, LoopKind::Parallel, body)};
+    made.function = blocks.function(params, body);
     return made;
   }
 
@@ -62,11 +53,11 @@ private:
   const Kernel &k;
   Roles r;
   const Compute &def;
-  Digits shared, rows, columns, depth;
+  Digits depth;
   int64_t items, tileRows, tileColumns, slice, blockRows, blockColumns;
+  Blocks blocks;
   std::vector<Buffer> params = def.params;
   Buffer a, b, acc;
-  Expr row0, column0, sharedIndex;
 
   /// A constant read by columns and depth alone gets them as its two dimensions.
   Expr packed(const Expr &right, Kernel::Lowered &made) {
@@ -75,11 +66,11 @@ private:
     for (const Axis &s : r.shared) whole = whole && !dependsOn(access, s);
     if (!whole) return right;
     const Buffer &from = as<Load>(access)->buffer;
-    int64_t terms = *constantOf(depth.count), wide = *constantOf(columns.count);
+    int64_t terms = *constantOf(depth.count), wide = *constantOf(blocks.columns.count);
     Buffer to = buffer(from->name + "p", from->dtype, std::vector<int64_t>{terms, wide}, {}, Scope::Packed);
     Var i = var("i", {}, 0, terms - 1), j = var("j", {}, 0, wide - 1);
     Substitution at;
-    depth.add(use(i), at), columns.add(use(j), at);
+    depth.add(use(i), at), blocks.columns.add(use(j), at);
     Stmt copy = store(to, {use(i), use(j)}, substitute(access, at));
     copy = loop::loop(i, imm(0), imm(terms), LoopKind::Serial,
                       loop::loop(j, imm(0), imm(wide), LoopKind::Serial, copy));
@@ -95,6 +86,7 @@ private:
 
   /// The items bring a slice of an operand: neighbours along the depth of the rows, along the columns else.
   Stmt fill(const Buffer &to, const Expr &operand, const Expr &step, bool isLeft) const {
+    const Digits &side = isLeft ? blocks.rows : blocks.columns;
     int64_t across = isLeft ? blockRows : blockColumns, total = across * slice;
     PLANISH_CHECK(total % items == 0, "every item brings as many elements");
     return eachItem(items, [&](const Expr &item) {
@@ -102,17 +94,17 @@ private:
         Expr flat = e * items + item;
         Expr d = isLeft ? floorMod(flat, imm(slice)) : floorDiv(flat, imm(across));
         Expr i = isLeft ? floorDiv(flat, imm(slice)) : floorMod(flat, imm(across));
-        Expr term = step * slice + d, place = (isLeft ? row0 : column0) + i;
-        Substitution at{{packedDepth, term}, {packedColumn, place}};
-        shared.add(sharedIndex, at), depth.add(term, at);
-        (isLeft ? rows : columns).add(place, at);
+        Expr term = step * slice + d, place = (isLeft ? blocks.row0 : blocks.column0) + i;
+        Substitution at = blocks.here();
+        at[packedDepth] = term, at[packedColumn] = place;
+        depth.add(term, at), side.add(place, at);
         Stmt bring = store(to, {d, i}, substitute(operand, at));
         // One zero is enough, so a guard stands at the operand whose axes it speaks of; at both where it
         // speaks of the depth alone.
         for (const Expr &guard : def.where)
           if (ofSide(guard, isLeft)) bring = ifThen(lessEqual(imm(0), substitute(guard, at)), bring);
         bring = ifThen(lessThan(term, depth.count), bring);
-        bring = ifThen(lessThan(place, (isLeft ? rows : columns).count), bring);
+        bring = ifThen(lessThan(place, side.count), bring);
         return block({store(to, {d, i}, constant(0, operand->type)), bring});
       });
     });
@@ -154,35 +146,28 @@ private:
 
   /// The results that exist, with the epilogue.
   Stmt finish() const {
-    auto wide = constantOf(columns.count);
+    auto wide = constantOf(blocks.columns.count);
     bool vectors = r.columns.size() == 1 && wide && *wide % kVector == 0;
     return eachItem(items, [&](const Expr &item) {
       Expr down = floorDiv(item, imm(kAcross)) * tileRows,
            across = floorMod(item, imm(kAcross)) * tileColumns;
       return loopTo("i", tileRows, LoopKind::Unrolled, [&](const Expr &i) {
-        Expr row = row0 + down + i;
+        Expr row = blocks.row0 + down + i;
         Stmt some = loopTo("v", tileColumns / kVector, LoopKind::Unrolled, [&](const Expr &v) {
-          Expr first = column0 + across + v * kVector;
+          Expr first = blocks.column0 + across + v * kVector;
           auto one = [&](const Expr &j) {
-            return result(row, first + j, load(acc, {item, i, v * kVector + j}));
+            return blocks.result(row, first + j, load(acc, {item, i, v * kVector + j}));
           };
           if (vectors)
-            return ifThen(lessThan(first, columns.count), loopTo("j", kVector, LoopKind::Vectorized, one));
-          return loopTo("j", kVector, LoopKind::Serial,
-                        [&](const Expr &j) { return ifThen(lessThan(first + j, columns.count), one(j)); });
+            return ifThen(lessThan(first, blocks.columns.count),
+                          loopTo("j", kVector, LoopKind::Vectorized, one));
+          return loopTo("j", kVector, LoopKind::Serial, [&](const Expr &j) {
+            return ifThen(lessThan(first + j, blocks.columns.count), one(j));
+          });
         });
-        return ifThen(lessThan(row, rows.count), some);
+        return ifThen(lessThan(row, blocks.rows.count), some);
       });
     });
-  }
-  Stmt result(const Expr &row, const Expr &column, Expr sum) const {
-    Substitution at;
-    shared.add(sharedIndex, at), rows.add(row, at), columns.add(column, at);
-    if (def.init) sum = substitute(def.init, at) + sum;
-    std::vector<Expr> indices;
-    for (const Expr &i : def.outIndices) indices.push_back(substitute(i, at));
-    at[def.sum] = sum;
-    return store(def.out, indices, substitute(def.value, at));
   }
 };
 

@@ -6,7 +6,7 @@
 // instruction (mma.m16n8k32, PTX ISA 9.7.14): code generation recognizes it, its meaning is that of any
 // loops. Padding enters as zeros; constant operands are packed as the slices are, so that all of them is
 // read.
-#include "Roles.h"
+#include "Blocks.h"
 
 #include "planish/support/Check.h"
 
@@ -40,8 +40,8 @@ public:
       : k(kernel), r(*rolesOf(k)), def(k.compute()), left(k, r, true), right(k, r, false),
         items(t.groupItems), warpItems(t.warpItems), blockRows(knob(c, "rows")),
         blockColumns(knob(c, "columns")), across(blockColumns / kWarpColumns),
-        warpRows(blockRows / (items / warpItems / across)), shared(k, r.shared), rows(k, r.rows),
-        columns(k, r.columns), packs(right.packs()), leftUnit(left.unitOfDepth({16, 8, 4})),
+        warpRows(blockRows / (items / warpItems / across)), blocks(k, r, blockRows, blockColumns),
+        packs(right.packs()), leftUnit(left.unitOfDepth({16, 8, 4})),
         rightUnit(packs ? 16 : right.unitOfDepth({16, 8, 4})), leftDepth(k, r.depth, leftUnit),
         rightDepth(k, r.depth, packs ? 1 : rightUnit) {}
 
@@ -55,24 +55,12 @@ public:
                  Scope::Register);
     terms = imm(1);
     for (const Axis &x : r.depth) terms = terms * k.extent(x);
-    Expr rowBlocks = ceilDiv(rows.count, blockRows), columnBlocks = ceilDiv(columns.count, blockColumns);
-    Expr groups = shared.count * rowBlocks * columnBlocks, steps = ceilDiv(terms, kSlice);
-    Var group = counterTo("group", groups), row = counterTo("row", rows.count),
-        column = counterTo("column", columns.count), step = counterTo("step", steps);
-    row0 = use(row), column0 = use(column);
-    sharedIndex = floorDiv(use(group), rowBlocks * columnBlocks);
-
-    Stmt begin = eachItem(items, [&](const Expr &item) { return block({clear(item), bring(item, imm(0))}); });
-    Stmt next = eachItem(items, [&](const Expr &item) {
-      return block({ifThen(lessThan(use(step) + 1, steps), bring(item, use(step) + 1)),
-                    multiply(item, floorMod(use(step), imm(2)))});
-    });
-    Stmt all = block({begin, loop::loop(step, imm(0), steps, LoopKind::Serial, next), finish()});
-    Stmt body = makeStmt(Alloc{a, makeStmt(Alloc{b, makeStmt(Alloc{acc, all})})});
-    body = makeStmt(Let{column, floorMod(use(group), columnBlocks) * blockColumns, body});
-    body = makeStmt(Let{row, floorMod(floorDiv(use(group), columnBlocks), rowBlocks) * blockRows, body});
-    made.function = {def.name, params, def.scalars,
-                     loop::loop(group, imm(0), groups, LoopKind::Parallel, body)};
+    Stmt steps = inTwoHalves(
+        items, ceilDiv(terms, kSlice), [&](const Expr &item) { return clear(item); },
+        [&](const Expr &item, const Expr &step) { return bring(item, step); },
+        [&](const Expr &item, const Expr &half) { return multiply(item, half); });
+    Stmt body = makeStmt(Alloc{a, makeStmt(Alloc{b, makeStmt(Alloc{acc, block({steps, finish()})})})});
+    made.function = blocks.function(params, body);
     return made;
   }
 
@@ -84,21 +72,22 @@ private:
   int64_t items, warpItems, blockRows, blockColumns;
   int64_t across; // warps of a block along its columns
   int64_t warpRows; // that a warp makes
-  Digits shared, rows, columns;
+  Blocks blocks;
   bool packs;
   int64_t leftUnit, rightUnit; // terms that one copy brings
   Digits leftDepth, rightDepth;
   std::vector<Buffer> params = def.params;
   Buffer a, b, acc, packed;
-  Expr row0, column0, sharedIndex, terms;
+  Expr terms;
 
   /// Columns x terms, padded with zeros to whole blocks and slices.
   void pack(Kernel::Lowered &made) {
     auto whole = [](const Expr &n, int64_t of) { return (*constantOf(n) + of - 1) / of * of; };
     const Buffer &from = right.memory();
-    packed = buffer(from->name + "p", from->dtype,
-                    std::vector<int64_t>{whole(columns.count, blockColumns), whole(rightDepth.count, kSlice)},
-                    {}, Scope::Packed);
+    packed = buffer(
+        from->name + "p", from->dtype,
+        std::vector<int64_t>{whole(blocks.columns.count, blockColumns), whole(rightDepth.count, kSlice)}, {},
+        Scope::Packed);
     made.packings.push_back(right.packing(packed, /*termsFirst=*/false, def.name));
     params[size_t(made.packings.back().param)] = packed;
   }
@@ -123,12 +112,11 @@ private:
   /// What a slice has at a line, in piece q at element j.
   Expr element(const Expr &step, const Expr &line, const Expr &q, const Expr &j, bool isLeft) const {
     const int64_t unit = isLeft ? leftUnit : rightUnit, deep = kSlice / unit;
-    Expr place = (isLeft ? row0 : column0) + line, term = step * deep + q;
+    Expr place = (isLeft ? blocks.row0 : blocks.column0) + line, term = step * deep + q;
     if (!isLeft && packs) return load(packed, {place, term * unit + j});
-    Substitution at;
-    shared.add(sharedIndex, at);
     return (isLeft ? left : right)
-        .value(at, isLeft ? rows : columns, place, {}, isLeft ? leftDepth : rightDepth, term, j, deep);
+        .value(blocks.here(), isLeft ? blocks.rows : blocks.columns, place, {},
+               isLeft ? leftDepth : rightDepth, term, j, deep);
   }
 
   /// The results that an item holds: of tile (i, j) number n.
@@ -169,20 +157,11 @@ private:
   Stmt finish() const {
     return eachItem(items, [&](const Expr &item) {
       return results([&](const Expr &i, const Expr &j, const Expr &n) {
-        Expr row = row0 + lineOf(item, i, n), column = column0 + columnOf(item, j, n);
-        Stmt one = result(row, column, load(acc, {item, i, j, n}));
-        return ifThen(lessThan(row, rows.count), ifThen(lessThan(column, columns.count), one));
+        Expr row = blocks.row0 + lineOf(item, i, n), column = blocks.column0 + columnOf(item, j, n);
+        Stmt one = blocks.result(row, column, load(acc, {item, i, j, n}));
+        return ifThen(lessThan(row, blocks.rows.count), ifThen(lessThan(column, blocks.columns.count), one));
       });
     });
-  }
-  Stmt result(const Expr &row, const Expr &column, Expr sum) const {
-    Substitution at;
-    shared.add(sharedIndex, at), rows.add(row, at), columns.add(column, at);
-    if (def.init) sum = substitute(def.init, at) + sum;
-    std::vector<Expr> indices;
-    for (const Expr &i : def.outIndices) indices.push_back(substitute(i, at));
-    at[def.sum] = sum;
-    return store(def.out, indices, substitute(def.value, at));
   }
 };
 

@@ -4,7 +4,7 @@
 // multiply what is in the other. An item has every 16th row and groups of four columns, so that neighbouring
 // items read neighbouring words, and keeps four terms of its rows in registers. Padding enters as zeros;
 // constant operands are packed terms x columns. Every sum has its terms in order.
-#include "Roles.h"
+#include "Blocks.h"
 
 #include "planish/support/Check.h"
 
@@ -37,8 +37,8 @@ public:
       : k(kernel), r(*rolesOf(k)), def(k.compute()), left(k, r, true), right(k, r, false),
         items(t.groupItems), down(items / kAcross), tileRows(knob(c, "rows")),
         tileVectors(knob(c, "columns") / kVector), blockRows(down * tileRows),
-        blockColumns(kAcross * tileVectors * kVector), shared(k, r.shared), rows(k, r.rows),
-        columns(k, r.columns), packs(right.packs()), leftUnit(left.unitOfDepth({kVector})),
+        blockColumns(kAcross * tileVectors * kVector), blocks(k, r, blockRows, blockColumns),
+        packs(right.packs()), leftUnit(left.unitOfDepth({kVector})),
         rightUnit(packs ? kVector : right.unitOfLines({kVector})), leftDepth(k, r.depth, leftUnit),
         depth(k, r.depth), columnUnits(k, r.columns, packs ? 1 : rightUnit) {}
 
@@ -49,24 +49,12 @@ public:
     b = buffer("b", DType::f32, std::vector<int64_t>{2, kSlice, blockColumns}, {}, Scope::Scratch);
     acc = buffer("acc", DType::f32, std::vector<int64_t>{items, tileRows, tileVectors, kVector}, {},
                  Scope::Register);
-    Expr rowBlocks = ceilDiv(rows.count, blockRows), columnBlocks = ceilDiv(columns.count, blockColumns);
-    Expr groups = shared.count * rowBlocks * columnBlocks, steps = ceilDiv(depth.count, kSlice);
-    Var group = counterTo("group", groups), row = counterTo("row", rows.count),
-        column = counterTo("column", columns.count), step = counterTo("step", steps);
-    row0 = use(row), column0 = use(column);
-    sharedIndex = floorDiv(use(group), rowBlocks * columnBlocks);
-
-    Stmt begin = eachItem(items, [&](const Expr &item) { return block({clear(item), bring(item, imm(0))}); });
-    Stmt next = eachItem(items, [&](const Expr &item) {
-      return block({ifThen(lessThan(use(step) + 1, steps), bring(item, use(step) + 1)),
-                    multiply(item, floorMod(use(step), imm(2)))});
-    });
-    Stmt all = block({begin, loop::loop(step, imm(0), steps, LoopKind::Serial, next), finish()});
-    Stmt body = makeStmt(Alloc{a, makeStmt(Alloc{b, makeStmt(Alloc{acc, all})})});
-    body = makeStmt(Let{column, floorMod(use(group), columnBlocks) * blockColumns, body});
-    body = makeStmt(Let{row, floorMod(floorDiv(use(group), columnBlocks), rowBlocks) * blockRows, body});
-    made.function = {def.name, params, def.scalars,
-                     loop::loop(group, imm(0), groups, LoopKind::Parallel, body)};
+    Stmt steps = inTwoHalves(
+        items, ceilDiv(depth.count, kSlice), [&](const Expr &item) { return clear(item); },
+        [&](const Expr &item, const Expr &step) { return bring(item, step); },
+        [&](const Expr &item, const Expr &half) { return multiply(item, half); });
+    Stmt body = makeStmt(Alloc{a, makeStmt(Alloc{b, makeStmt(Alloc{acc, block({steps, finish()})})})});
+    made.function = blocks.function(params, body);
     return made;
   }
 
@@ -77,21 +65,21 @@ private:
   Side left, right;
   int64_t items, down; // of a group, of them along the rows
   int64_t tileRows, tileVectors, blockRows, blockColumns;
-  Digits shared, rows, columns;
+  Blocks blocks;
   bool packs;
   int64_t leftUnit, rightUnit; // terms, columns that one copy brings
   Digits leftDepth, depth, columnUnits;
   std::vector<Buffer> params = def.params;
   Buffer a, b, acc, packed;
-  Expr row0, column0, sharedIndex;
 
   /// Terms x columns, padded with zeros to whole slices and blocks.
   void pack(Kernel::Lowered &made) {
     auto whole = [](const Expr &n, int64_t of) { return (*constantOf(n) + of - 1) / of * of; };
     const Buffer &from = right.memory();
-    packed = buffer(from->name + "p", from->dtype,
-                    std::vector<int64_t>{whole(depth.count, kSlice), whole(columns.count, blockColumns)}, {},
-                    Scope::Packed);
+    packed =
+        buffer(from->name + "p", from->dtype,
+               std::vector<int64_t>{whole(depth.count, kSlice), whole(blocks.columns.count, blockColumns)},
+               {}, Scope::Packed);
     made.packings.push_back(right.packing(packed, /*termsFirst=*/true, def.name));
     params[size_t(made.packings.back().param)] = packed;
   }
@@ -101,10 +89,8 @@ private:
     Expr half = floorMod(step, imm(2));
     Stmt ofLeft = pieces(item, blockRows, kSlice / leftUnit, [&](const Expr &line, const Expr &q) {
       return copy(leftUnit, [&](const Expr &j) {
-        Substitution at;
-        shared.add(sharedIndex, at);
-        Expr value = left.value(at, rows, row0 + line, {}, leftDepth, step * (kSlice / leftUnit) + q, j,
-                                kSlice / leftUnit);
+        Expr value = left.value(blocks.here(), blocks.rows, blocks.row0 + line, {}, leftDepth,
+                                step * (kSlice / leftUnit) + q, j, kSlice / leftUnit);
         return store(a, {half, line, q * leftUnit + j}, value);
       });
     });
@@ -116,11 +102,9 @@ private:
     return block({ofLeft, ofRight});
   }
   Expr rightValue(const Expr &term, const Expr &q, const Expr &j) const {
-    if (packs) return load(packed, {term, column0 + q * rightUnit + j});
-    Substitution at;
-    shared.add(sharedIndex, at);
-    Expr unit = floorDiv(column0, imm(rightUnit)) + q; // blocks begin at multiples of it
-    return right.value(at, columnUnits, unit, j, depth, term, {}, kSlice);
+    if (packs) return load(packed, {term, blocks.column0 + q * rightUnit + j});
+    Expr unit = floorDiv(blocks.column0, imm(rightUnit)) + q; // blocks begin at multiples of it
+    return right.value(blocks.here(), columnUnits, unit, j, depth, term, {}, kSlice);
   }
   Stmt pieces(const Expr &item, int64_t lines, int64_t perLine,
               const std::function<Stmt(const Expr &line, const Expr &q)> &body) const {
@@ -176,28 +160,19 @@ private:
 
   /// The results that exist, with the epilogue.
   Stmt finish() const {
-    auto wide = constantOf(columns.count);
+    auto wide = constantOf(blocks.columns.count);
     bool vectors = r.columns.size() == 1 && wide && *wide % kVector == 0;
     return eachItem(items, [&](const Expr &item) {
       return tile([&](const Expr &i, const Expr &v) {
-        Expr row = row0 + lineOf(item, i), first = column0 + columnOf(item, v);
-        auto one = [&](const Expr &j) { return result(row, first + j, load(acc, {item, i, v, j})); };
-        Stmt some = vectors ? ifThen(lessThan(first, columns.count), lanes(one))
+        Expr row = blocks.row0 + lineOf(item, i), first = blocks.column0 + columnOf(item, v);
+        auto one = [&](const Expr &j) { return blocks.result(row, first + j, load(acc, {item, i, v, j})); };
+        Stmt some = vectors ? ifThen(lessThan(first, blocks.columns.count), lanes(one))
                             : loopTo("j", kVector, LoopKind::Serial, [&](const Expr &j) {
-                                return ifThen(lessThan(first + j, columns.count), one(j));
+                                return ifThen(lessThan(first + j, blocks.columns.count), one(j));
                               });
-        return ifThen(lessThan(row, rows.count), some);
+        return ifThen(lessThan(row, blocks.rows.count), some);
       });
     });
-  }
-  Stmt result(const Expr &row, const Expr &column, Expr sum) const {
-    Substitution at;
-    shared.add(sharedIndex, at), rows.add(row, at), columns.add(column, at);
-    if (def.init) sum = substitute(def.init, at) + sum;
-    std::vector<Expr> indices;
-    for (const Expr &i : def.outIndices) indices.push_back(substitute(i, at));
-    at[def.sum] = sum;
-    return store(def.out, indices, substitute(def.value, at));
   }
 };
 
