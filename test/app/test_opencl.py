@@ -16,6 +16,7 @@ from conftest import MODELS, assert_close, build_c, onnx_runtime
 from device_runs import SMALL, bounds_of, check_trained, feeds_of, run, save
 
 CLASSES = ["opencl:cpu", "opencl:gpu"]
+SLOW_PARTS = ["cpu", "gpu"]
 HERE = Path(__file__).parent
 
 

@@ -18,6 +18,7 @@ from conftest import BIN, MODELS, ROOT, real_model, run_serial_c, tool
 from test_digests import TARGETS, on_arm64, saved
 
 pytestmark = pytest.mark.slow
+SLOW_PARTS = ["yolox", "nanodet", "resnet", "yolov8"]
 
 TRAINED = ["yolox_nano", "nanodet_m_416", "ultraface_rfb_320", "fastestdet_352"]
 STRUCTURES = ["resnet18", "yolov8n"]

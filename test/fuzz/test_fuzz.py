@@ -36,5 +36,5 @@ def test_a_few_seconds(target, seeds, tmp_path):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("target", TARGETS)
-def test_some_minutes(target, seeds, tmp_path):
-    fuzz(target, seeds, tmp_path / "finding", 120, 2)
+def test_half_a_minute(target, seeds, tmp_path):
+    fuzz(target, seeds, tmp_path / "finding", 30, 2)
