@@ -96,7 +96,8 @@ private:
     auto from = sizesOf(old.type(image)), to = sizesOf(old.type(operand));
     auto place = constantPlace(view), dense = constantPlace(graph::denseView(old.type(image)));
     if (image != whole.image || !from || !to || !place || !dense || from->size() != to->size() ||
-        (*from)[kChannel] > kMostChannels || (*from)[kBatch] != (*to)[kBatch])
+        (*from)[kChannel] > kMostChannels || (*from)[kBatch] != (*to)[kBatch] ||
+        at + (*to)[kChannel] > int64_t(whole.channels.size())) // joined along another dimension
       return false;
     auto stepOf = [&](size_t d) {
       return place->strides[d] % dense->strides[d] ? 0 : place->strides[d] / dense->strides[d];
