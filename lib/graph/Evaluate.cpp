@@ -4,6 +4,7 @@
 #include "planish/loop/Interpret.h"
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
+#include "planish/support/FloatMode.h"
 #include "planish/support/Text.h"
 
 #include <algorithm>
@@ -198,18 +199,21 @@ private:
 } // namespace
 
 Result<std::vector<Tensor>> evaluate(const Graph &g, std::span<const Tensor> inputs) {
+  const FlushedSubnormals mode;
   Evaluation e(g, false);
   PLANISH_TRY(e.run(inputs));
   return e.outputs();
 }
 
 Result<std::vector<Tensor>> evaluateStrict(const Graph &g, std::span<const Tensor> inputs) {
+  const FlushedSubnormals mode;
   Evaluation e(g, false, true);
   PLANISH_TRY(e.run(inputs));
   return e.outputs();
 }
 
 Result<std::vector<Tensor>> evaluateAll(const Graph &g, std::span<const Tensor> inputs) {
+  const FlushedSubnormals mode;
   Evaluation e(g, true);
   PLANISH_TRY(e.run(inputs));
   return e.all();

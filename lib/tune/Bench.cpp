@@ -3,14 +3,12 @@
 #include "planish/loop/Passes.h"
 #include "planish/loop/Rewrite.h"
 #include "planish/schedule/Packing.h"
+#include "planish/support/FloatMode.h"
 
 #include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <ctime>
-#if defined(__x86_64__)
-#include <immintrin.h>
-#endif
 
 namespace planish::tune {
 
@@ -31,22 +29,6 @@ double now() {
   clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
   return double(t.tv_sec) + double(t.tv_nsec) * 1e-9;
 }
-
-/// While it lives, subnormal numbers count as zero, as they do while a model runs.
-class FloatMode {
-public:
-#if defined(__x86_64__)
-  FloatMode() : before(_mm_getcsr()) { _mm_setcsr(before | 0x8040u); }
-  ~FloatMode() { _mm_setcsr(before); }
-  FloatMode(const FloatMode &) = delete;
-  FloatMode &operator=(const FloatMode &) = delete;
-
-private:
-  unsigned before;
-#else
-  FloatMode() {}
-#endif
-};
 
 /// The elements of a buffer, relative to that with all indices zero: [low, high].
 struct Span {
@@ -175,7 +157,7 @@ std::vector<void *> Bench::arguments(const Code &code) const {
 }
 
 double Bench::time(const Code &code) {
-  FloatMode mode;
+  FlushedSubnormals mode;
   std::vector<void *> args = arguments(code);
   int64_t constantBytes = 0, firstByte = 0;
   if (rotating >= 0) {
@@ -200,7 +182,7 @@ double Bench::time(const Code &code) {
 }
 
 std::vector<std::byte> Bench::run(const Code &code) {
-  FloatMode mode;
+  FlushedSubnormals mode;
   const Bytes &out = operands.back().memory;
   std::ranges::copy(output, out.data());
   std::vector<void *> args = arguments(code);
