@@ -111,11 +111,12 @@ Result<graph::Graph> reduced(graph::Graph g, const std::string &command) {
   return transform::reduce(std::move(g), isInteresting);
 }
 
-/// What --pass may name for graphs: the pipeline's passes and, given a profile, the one that needs it.
+/// What --pass may name for graphs: the pipeline's passes and, given a profile, those that need it.
 Result<std::vector<transform::PassRow>> graphPasses(const Options &o) {
   std::vector<transform::PassRow> all(transform::passes().begin(), transform::passes().end());
   if (o.profile.empty()) return chosen(std::span<const transform::PassRow>(all), o.passes);
   PLANISH_ASSIGN(quant::Profile profile, quant::readProfile(o.profile));
+  std::ranges::copy(transform::passesForOwnCodes(profile), std::back_inserter(all));
   all.push_back(transform::placeCodesRow(std::move(profile), {}));
   return chosen(std::span<const transform::PassRow>(all), o.passes);
 }

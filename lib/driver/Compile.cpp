@@ -102,7 +102,10 @@ std::vector<transform::PassRow> passesFor(const Options &o, const Target &target
   r.push_back(rows.front()); // folds codes into integer kernels
   // There products of signed codes cost less than those of u8 by s8.
   if (target.architecture == Architecture::Arm64 && !target.dot4) r.back().run = transform::quantizeSigned;
-  if (o.int8) r.push_back(transform::codeFactorsRow());
+  if (o.int8) {
+    auto own = transform::passesForOwnCodes(o.int8->profile);
+    r.insert(r.end(), own.begin(), own.end());
+  }
   r.insert(r.end(), rows.begin() + 1, rows.end());
   return r;
 }

@@ -117,11 +117,38 @@ private:
 
 } // namespace
 
+namespace {
+/// The operand of a minimum or maximum with a constant, which may be repeated, and that constant.
+std::optional<std::pair<Expr, int64_t>> boundedBy(const Expr &e, BinaryOp op) {
+  auto *b = as<Binary>(e);
+  if (!b || b->op != op) return std::nullopt;
+  Expr bound = b->b;
+  while (auto *repeated = as<Broadcast>(bound)) bound = repeated->value;
+  auto *k = as<IntImm>(bound);
+  return k ? std::optional(std::pair(b->a, k->value)) : std::nullopt;
+}
+
+/// How many entries a table needs so that an index is always within: all that a byte can say, or what a
+/// difference of a clamped number and its least can.
+std::optional<int64_t> entriesFor(const Expr &index) {
+  if (index->type.dtype == DType::u8) return 256;
+  auto *difference = as<Binary>(index);
+  if (!difference || difference->op != BinaryOp::Sub) return std::nullopt;
+  Expr base = difference->b;
+  while (auto *repeated = as<Broadcast>(base)) base = repeated->value;
+  auto upper = boundedBy(difference->a, BinaryOp::Min);
+  auto lower = upper ? boundedBy(upper->first, BinaryOp::Max) : std::nullopt;
+  auto *least = as<IntImm>(base);
+  if (!lower || !least || lower->second < least->value || upper->second < lower->second) return std::nullopt;
+  return upper->second - least->value + 1;
+}
+} // namespace
+
 bool isTableRead(const Load &l) {
-  constexpr int64_t kBytes = 256;
   const Cast *index = l.indices.size() == 1 ? as<Cast>(l.indices[0]) : nullptr;
   auto size = constantOf(l.buffer->shape.empty() ? Expr() : l.buffer->shape[0]);
-  return index && index->value->type.dtype == DType::u8 && size && *size >= kBytes;
+  auto entries = index ? entriesFor(index->value) : std::nullopt;
+  return size && entries && *size >= *entries;
 }
 
 /// What does not depend on v stays scalar and is repeated where an operator needs vectors; an

@@ -3,6 +3,7 @@
 #include "Quantization.h"
 
 #include <algorithm>
+#include <cmath>
 
 namespace planish::ops {
 
@@ -67,28 +68,31 @@ Compute computeDequantize(const OpView &v) {
 
 Types inferRequantize(InferContext &c) {
   const RequantizeAttrs &a = c.attrs().as<RequantizeAttrs>();
-  PLANISH_TRY(wantOperands(c, 2, 2));
-  PLANISH_TRY(wantType(c, 0, bit(DType::i32) | bit(DType::f32)));
-  PLANISH_TRY(wantType(c, 1, kFloats));
-  PLANISH_TRY(wantBroadcastable(c, 1));
+  PLANISH_TRY(wantOperands(c, 1, 2));
+  PLANISH_TRY(wantType(c, 0, c.has(1) ? bit(DType::i32) | bit(DType::f32) : bit(DType::f32)));
+  if (c.has(1)) {
+    PLANISH_TRY(wantType(c, 1, kFloats));
+    PLANISH_TRY(wantBroadcastable(c, 1));
+  }
   if (a.zero < 0 || a.zero > 255 || a.least < 0 || a.most > 255 || a.least > a.most)
     return badInput("zero, least and most are codes, 0 to 255, least not above most");
   return oneOutput({DType::u8, c.in(0).shape, {}, {}});
 }
-/// x * scale, far beyond any code where it is larger, plus what leaves the nearest integer in the low bits.
-Expr nearestOfReal(const Expr &x, const Expr &scale) {
+/// What leaves the integer nearest to a number in the low bits. Beyond those the bits' order is still that of
+/// the numbers, but for what is far below zero: it is brought to where it is.
+Expr nearestOfReal(const Expr &steps) {
   constexpr double kFar = 2097152; // 2^21: plus a zero point below the 2^22 that those bits hold
-  Expr steps = min(max(x * scale, loop::fimm(-kFar)), loop::fimm(kFar));
-  return steps + loop::fimm(loop::kRounder);
+  return max(steps, loop::fimm(-kFar)) + loop::fimm(loop::kRounder);
 }
 /// clamp(nearest(float(acc) * scale) + zero), one rounding after the product: the only rule by which a
 /// sum becomes codes, the same on every target. What is real already rounds its product first.
 Compute computeRequantize(const OpView &v) {
   const RequantizeAttrs &a = v.attrs.as<RequantizeAttrs>();
   return mapped(v, "requantize", [&](const Exprs &at) {
-    Expr scale = load(v.in[1], graph::broadcastIndices(v, 1, at)), x = load(v.in[0], at);
+    bool scaled = v.in.size() > 1 && v.in[1];
+    Expr scale = scaled ? load(v.in[1], graph::broadcastIndices(v, 1, at)) : Expr(), x = load(v.in[0], at);
     Expr nearest = isFloat(x->type.dtype)
-                       ? nearestOfReal(x, scale)
+                       ? nearestOfReal(scaled ? x * scale : x)
                        : loop::call(Intrinsic::Fma, {cast(DType::f32, x), scale, loop::fimm(loop::kRounder)});
     Type i32{DType::i32};
     Expr code = loop::call(Intrinsic::Bits, {nearest}) - imm(loop::kRounderBits - a.zero, i32);
@@ -116,6 +120,35 @@ Compute computeLookup(const OpView &v) {
   });
 }
 
+Types inferPiecewise(InferContext &c) {
+  constexpr int64_t kMostFirst = 1 << 20; // what the rounding of x * perUnit leaves room for
+  const PiecewiseAttrs &a = c.attrs().as<PiecewiseAttrs>();
+  PLANISH_TRY(wantOperands(c, 4, 4));
+  for (int i = 0; i < 4; ++i) PLANISH_TRY(wantType(c, i, bit(DType::f32)));
+  for (int i = 1; i < 4; ++i)
+    if (c.in(i).shape != Shape{Dim(kPieces)})
+      return badInput("operand " + std::to_string(i) + " is " + textOf(c.in(i)) + ", expected f32[" +
+                      std::to_string(kPieces) + "]: a coefficient of each piece");
+  if (!(a.perUnit > 0) || std::isinf(a.perUnit) || std::abs(a.first) > kMostFirst)
+    return badInput("per_unit must be positive, and first at most " + std::to_string(kMostFirst) +
+                    " from zero");
+  return oneOutput({DType::f32, c.in(0).shape, {}, {}});
+}
+/// (square * x + slope) * x + offset, by the piece that x lies in.
+Compute computePiecewise(const OpView &v) {
+  const PiecewiseAttrs &a = v.attrs.as<PiecewiseAttrs>();
+  return mapped(v, "piecewise", [&](const Exprs &at) {
+    Type i32{DType::i32};
+    Expr x = load(v.in[0], at);
+    // The order of such floats' bits is that of the numbers, so that what is far outside is clamped rightly.
+    Expr nearest = loop::call(Intrinsic::Fma, {x, loop::fimm(a.perUnit), loop::fimm(loop::kRounder)});
+    Expr bits = loop::call(Intrinsic::Bits, {nearest}), least = imm(loop::kRounderBits + a.first, i32);
+    Expr piece = min(max(bits, least), imm(loop::kRounderBits + a.first + kPieces - 1, i32)) - least;
+    auto coefficient = [&](size_t i) { return load(v.in[i], {cast(DType::i64, piece)}); };
+    return (coefficient(1) * x + coefficient(2)) * x + coefficient(3);
+  });
+}
+
 } // namespace
 
 const OpDef kQuantize = {.name = "quantize",
@@ -135,15 +168,15 @@ const OpDef kDequantize = {.name = "dequantize",
                            .infer = inferDequantize,
                            .compute = computeDequantize,
                            .coding = graph::Coding::Decodes};
-const OpDef kRequantize = {.name = "requantize",
-                           .summary =
-                               "u8 codes of a 32-bit sum, or of real numbers: x * scale to the nearest "
-                               "(one rounding of a sum's), plus zero, within least and most",
-                           .operands = "x, scale",
-                           .cls = OpClass::Elementwise,
-                           .prototype = RequantizeAttrs{},
-                           .infer = inferRequantize,
-                           .compute = computeRequantize};
+const OpDef kRequantize = {
+    .name = "requantize",
+    .summary = "u8 codes of a 32-bit sum, or of real numbers: x * scale, or x, to the nearest "
+               "(one rounding of a sum's), plus zero, within least and most",
+    .operands = "x, scale?",
+    .cls = OpClass::Elementwise,
+    .prototype = RequantizeAttrs{},
+    .infer = inferRequantize,
+    .compute = computeRequantize};
 const OpDef kLookup = {.name = "lookup",
                        .summary =
                            "table[x]: any function of one u8 code; a table for each index along an axis: "
@@ -153,5 +186,13 @@ const OpDef kLookup = {.name = "lookup",
                        .prototype = AxisAttrs{},
                        .infer = inferLookup,
                        .compute = computeLookup};
+const OpDef kPiecewise = {.name = "piecewise",
+                          .summary = "a function of one number by parabolas over equal pieces: "
+                                     "(square[i] * x + slope[i]) * x + offset[i]",
+                          .operands = "x, square, slope, offset",
+                          .cls = OpClass::Elementwise,
+                          .prototype = PiecewiseAttrs{},
+                          .infer = inferPiecewise,
+                          .compute = computePiecewise};
 
 } // namespace planish::ops

@@ -236,7 +236,7 @@ constexpr std::string_view kMicrosoft = "com.microsoft";
 } // namespace
 
 Family quantizationFamily() {
-  return {{&kQuantize, &kDequantize, &kRequantize, &kLookup},
+  return {{&kQuantize, &kDequantize, &kRequantize, &kLookup, &kPiecewise},
           {{"QuantizeLinear", 10, importQuantize},
            {"QuantizeLinear", 1, importQuantize, kMicrosoft},
            {"DequantizeLinear", 10, importDequantize},

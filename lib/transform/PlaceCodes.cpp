@@ -1,9 +1,9 @@
 #include "planish/transform/PlaceCodes.h"
 
 #include "CodePlan.h"
+#include "FunctionGraph.h"
 #include "WeightCodes.h"
 
-#include "planish/graph/Evaluate.h"
 #include "planish/ops/Ops.h"
 #include "planish/support/Check.h"
 #include "planish/transform/Equalize.h"
@@ -11,7 +11,6 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
-#include <cstring>
 #include <map>
 
 namespace planish::transform {
@@ -26,58 +25,8 @@ namespace {
 constexpr double kMostSharing = 2;
 /// Points at which an activation function is known, and how far beyond what was seen.
 constexpr int64_t kResponsePoints = 4096;
-/// Nodes of an activation function.
-constexpr size_t kMaxFunction = 64;
 
 // ---- activation functions ------------------------------------------------------------------------
-
-/// A chain of elementwise nodes from a value to a function of it, as a graph of one input.
-class FunctionGraph {
-public:
-  FunctionGraph(const Graph &g, ValueId from, int64_t points) : old(g) {
-    TensorType type{DType::f32, {points}, {}, {}};
-    copies[from] = made.addInput(type, "x");
-  }
-
-  /// The function at points; nothing where it cannot be told.
-  std::optional<std::vector<double>> at(ValueId result, const std::vector<float> &points) {
-    auto y = copied(result);
-    if (!y) return std::nullopt;
-    made.setOutputs({*y});
-    auto bytes = std::make_shared<std::vector<std::byte>>(points.size() * sizeof(float));
-    std::memcpy(bytes->data(), points.data(), bytes->size());
-    graph::Tensor x{DType::f32, {int64_t(points.size())}, std::move(bytes)};
-    auto values = graph::evaluate(made, std::span(&x, 1));
-    if (!values || values->front().data->size() != points.size() * sizeof(float)) return std::nullopt;
-    std::vector<float> r(points.size());
-    std::memcpy(r.data(), values->front().data->data(), r.size() * sizeof(float));
-    if (!std::ranges::all_of(r, [](float v) { return std::isfinite(v); })) return std::nullopt;
-    return std::vector<double>(r.begin(), r.end());
-  }
-
-private:
-  std::optional<ValueId> copied(ValueId v) {
-    if (auto found = copies.find(v); found != copies.end()) return found->second;
-    if (old[v].isConstant())
-      return copies[v] =
-                 made.addConstant(DType::f32, {}, std::vector<float>{graph::dataOf<float>(old[v])[0]});
-    if (!old[v].def || copies.size() > kMaxFunction) return std::nullopt;
-    const Node &node = old[*old[v].def];
-    std::vector<ValueId> operands;
-    for (ValueId input : node.inputs) {
-      auto operand = input == kAbsent ? std::optional(kAbsent) : copied(input);
-      if (!operand) return std::nullopt;
-      operands.push_back(*operand);
-    }
-    auto result = made.append(*node.op, node.attrs, operands, {});
-    if (!result) return std::nullopt;
-    return copies[v] = result->front();
-  }
-
-  const Graph &old;
-  Graph made;
-  std::map<ValueId, ValueId> copies;
-};
 
 /// Linear between the points.
 quant::Response interpolated(double least, double most, std::vector<double> values) {
@@ -144,7 +93,7 @@ private:
     std::vector<float> points;
     for (int64_t i = 0; i < kResponsePoints; ++i)
       points.push_back(float(least + (most - least) * double(i) / double(kResponsePoints - 1)));
-    auto values = FunctionGraph(g, v, kResponsePoints).at(end, points);
+    auto values = FunctionGraph(g, v, end).at(points);
     return values ? interpolated(least, most, *std::move(values)) : quant::Response();
   }
   bool isReadOnlyBy(ValueId v, ValueId origin) const {
@@ -355,6 +304,12 @@ Result<Graph> placeCodes(const Graph &given, const quant::Profile &profile, cons
   Calibrator calibrator = options.calibrator.value_or(profile.calibrator);
   PLANISH_ASSIGN(auto codings, CodingChooser(g, plan, profile, calibrator).run());
   return Placer(g, plan, profile, std::move(codings)).run();
+}
+
+std::vector<PassRow> passesForOwnCodes(quant::Profile profile) {
+  return {{"pieces", "turns costly functions of exact sums into parabolas over pieces",
+           [profile = std::move(profile)](const Graph &g) { return byPieces(g, profile); }},
+          {"code-factors", "multiplies by inverse scales to make codes of real numbers", codesByFactors}};
 }
 
 PassRow placeCodesRow(quant::Profile profile, CodeOptions options) {

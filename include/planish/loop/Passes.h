@@ -24,7 +24,8 @@ Function legalize(const Function &f, const Legal &legal = {}); // exp, log, tanh
 /// Lane-wise copy of `e` for v = 0 .. lanes-1; what does not depend on v stays scalar.
 Expr widen(const Expr &e, const Var &v, int lanes, const Expr &mask);
 
-/// A table of an entry for every byte read at a byte: whatever the byte is, it may be read.
+/// A table read at a byte, or at an index that was clamped, with an entry for whatever that can be: it may
+/// always be read.
 bool isTableRead(const Load &l);
 
 /// The parallel loops inside another one. Where a function has some, each iteration of the outer loop is a

@@ -20,7 +20,7 @@ std::string documentation();
 
 // Rows that passes append (they may name what they make, never what they match).
 extern const graph::OpDef kCopy;  // out = in; the layout of the output may differ
-extern const graph::OpDef kCast, kQuantize, kDequantize, kRequantize, kLookup;
+extern const graph::OpDef kCast, kQuantize, kDequantize, kRequantize, kLookup, kPiecewise;
 
 /// Parameters of kCast.
 struct CastAttrs {
@@ -39,6 +39,15 @@ struct RequantizeAttrs {
     v.field("zero", zero), v.field("least", least), v.field("most", most);
   }
 };
+/// Parameters of kPiecewise: piece i lies around the number (first + i) / perUnit, the outer two reach on for
+/// ever.
+struct PiecewiseAttrs {
+  double perUnit = 1;
+  int64_t first = 0;
+  void visit(graph::FieldVisitor &v) { v.field("per_unit", perUnit), v.field("first", first); }
+};
+/// How many pieces a function has: what two vector registers hold.
+inline constexpr int64_t kPieces = 32;
 /// The elementwise a + b, a - b, a * b, min and max of two operands that broadcast.
 enum class Arithmetic : uint8_t { Add, Sub, Mul, Min, Max };
 const graph::OpDef &row(Arithmetic fn);

@@ -54,8 +54,6 @@ struct PassRow {
 /// The passes by name, in pipeline order.
 std::span<const PassRow> passes();
 const PassRow *findPass(std::string_view name);
-/// codesByFactors, which runs after `quantize` where scales are ours to define.
-PassRow codeFactorsRow();
 
 struct PassOptions {
   std::vector<std::string> printAfter;  // names of passes; "all" for every one

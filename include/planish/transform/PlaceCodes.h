@@ -35,4 +35,12 @@ Result<Graph> placeCodes(const Graph &g, const quant::Profile &profile, const Co
 /// The same as a row of passes: "place-codes".
 PassRow placeCodesRow(quant::Profile profile, CodeOptions options);
 
+/// Costly functions (SiLU, Mish, GELU ...) of sums become parabolas over pieces of equal width: off by a
+/// quarter of a step at most, of the codes that they become, or, where a contraction reads real numbers, of
+/// as many over the range that the profile has seen. A function for which the pieces are too few stays.
+Result<Graph> byPieces(const Graph &g, const quant::Profile &profile);
+
+/// The passes that run after `quantize` where codes are ours to define: "pieces" and "code-factors".
+std::vector<PassRow> passesForOwnCodes(quant::Profile profile);
+
 } // namespace planish::transform

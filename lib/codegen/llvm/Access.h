@@ -71,7 +71,10 @@ struct Access {
 Access analyse(TermTable &table, const loop::BufferNode &buffer, const std::vector<loop::Expr> &indices,
                int lanes, const loop::Expr &extra);
 
+inline constexpr int64_t kTableFloats = 32;
 /// The u8 codes by which a vector reads a table of 256 bytes, where that is what the access is.
 loop::Expr tableCodes(const Access &a, Type t);
+/// The numbers of entries by which a vector reads a table of kTableFloats, where that is what the access is.
+loop::Expr tableEntries(const Access &a, Type t);
 
 } // namespace planish::codegen

@@ -109,6 +109,7 @@ private:
   bool isX86() const;
   llvm::Value *shuffled(unsigned shuffle, llvm::Value *table, llvm::Value *codes);
   llvm::Value *permuted(llvm::Value *table, llvm::Value *codes);
+  llvm::Value *permutedFloats(const Access &a, llvm::Value *entries);
   llvm::Value *loadStrided(const Access &a, int64_t stride, llvm::Type *type);
   llvm::Value *loadRuns(const Access &a, int run, llvm::Type *type);
   llvm::Value *laneAddresses(const Access &a);

@@ -71,6 +71,16 @@ Expr tableCodes(const Access &a, Type t) {
   return index && index->value->type.dtype == DType::u8 ? index->value : Expr();
 }
 
+Expr tableEntries(const Access &a, Type t) {
+  if (t.lanes == 1 || t.dtype != DType::f32 || a.irregular.size() != 1 || !a.steps.empty()) return {};
+  const BufferNode &table = *a.buffer;
+  if (table.shape.size() != 1 || constantOf(table.shape[0]) != kTableFloats ||
+      constantOf(table.strides[0]) != 1)
+    return {};
+  auto *index = as<Cast>(a.irregular[0].first);
+  return index && index->value->type.dtype == DType::i32 ? index->value : Expr();
+}
+
 namespace {
 struct ByteShuffle {
   int lanes;
@@ -105,6 +115,8 @@ Value *Emitter::load(const Expr &e, const Load &l) {
   Value *v;
   if (Expr codes = mask ? Expr() : tableCodes(a, e->type))
     return lookedUp(a, fitted(expr(codes), e->type.lanes));
+  if (Expr entries = mask ? Expr() : tableEntries(a, e->type); entries && isX86())
+    if (Value *found = permutedFloats(a, fitted(expr(entries), e->type.lanes))) return found;
   if (mask && l.buffer->scope == Scope::Register && a.constantLanes() && strideOf(a.lanes) == 1) {
     // All lanes exist, and a masked load would keep the buffer out of registers.
     v = b.CreateSelect(mask, loadLanes(a, stored, nullptr), llvm::Constant::getNullValue(stored));
@@ -308,6 +320,31 @@ Value *Emitter::permuted(Value *table, Value *codes) {
   Value *upper = b.CreateICmpSLT(index, llvm::Constant::getNullValue(whole));
   Value *found = b.CreateSelect(upper, half(parts[2], parts[3]), half(parts[0], parts[1]));
   return b.CreateShuffleVector(found, ascending(0, lanes));
+}
+
+/// 32 floats by number: one choice from two registers that hold them, or four choices of eight, of which two
+/// bits choose one. Nothing where the target has no such instruction.
+Value *Emitter::permutedFloats(const Access &a, Value *entries) {
+  int lanes = lanesOf(entries->getType());
+  Value *table = address(a);
+  auto part = [&](int k) {
+    auto *type = llvm::FixedVectorType::get(b.getFloatTy(), unsigned(lanes));
+    return b.CreateAlignedLoad(type, step(table, b.getInt64(uint64_t(k * lanes) * sizeof(float))),
+                               llvm::Align(4));
+  };
+  if (lanes == 16 && target.vectorBytes >= 64)
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx512_vpermi2var_ps_512, {}, {part(0), entries, part(1)});
+  if (lanes != 8 || target.vectorBytes < 32) return nullptr;
+  auto has = [&](int bit) {
+    Value *set = b.CreateAnd(entries, llvm::ConstantInt::get(entries->getType(), uint64_t(bit)));
+    return b.CreateICmpNE(set, llvm::Constant::getNullValue(entries->getType()));
+  };
+  auto choice = [&](int k) {
+    return b.CreateIntrinsic(llvm::Intrinsic::x86_avx2_permps, {}, {part(k), entries});
+  };
+  Value *upper = has(8);
+  return b.CreateSelect(has(16), b.CreateSelect(upper, choice(3), choice(2)),
+                        b.CreateSelect(upper, choice(1), choice(0)));
 }
 
 void Emitter::store(const Store &s) {

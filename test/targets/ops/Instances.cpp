@@ -2,6 +2,7 @@
 
 #include "planish/graph/OpDef.h"
 #include "planish/loop/Rewrite.h"
+#include "planish/ops/Ops.h"
 
 #include <algorithm>
 #include <functional>
@@ -451,8 +452,17 @@ Proposal dequantize(Random &r, const graph::OpDef &) {
 Proposal requantize(Random &r, const graph::OpDef &) {
   Ints shape = anyShape(r, 0, 4);
   int64_t least = r.below(100);
-  return {{{DType::i32, shape}, {DType::f32, broadcastable(r, shape)}},
-          {{"zero", r.below(256)}, {"least", least}, {"most", least + r.below(156)}}};
+  Proposal p{{{r.chance(50) ? DType::i32 : DType::f32, shape}},
+             {{"zero", r.below(256)}, {"least", least}, {"most", least + r.below(156)}}};
+  if (p.operands[0].dtype == DType::i32 || r.chance(50))
+    p.operands.push_back({DType::f32, broadcastable(r, shape)});
+  return p;
+}
+Proposal piecewise(Random &r, const graph::OpDef &) {
+  Proposal p{{{DType::f32, anyShape(r, 0, 4)}},
+             {{"per_unit", r.pick({1, 2, 5}) * 0.75}, {"first", -r.below(30)}}};
+  for (int i = 0; i < 3; ++i) p.operands.push_back({DType::f32, {ops::kPieces}});
+  return p;
 }
 Proposal lookup(Random &r, const graph::OpDef &) {
   return {{{DType::u8, anyShape(r, 0, 4)}, {anyCode(r), {256}}}, {}};
@@ -512,6 +522,7 @@ const std::map<std::string_view, Generator> kGenerators{
     {"dequantize", dequantize},
     {"requantize", requantize},
     {"lookup", lookup},
+    {"piecewise", piecewise},
 };
 
 // ---- from a proposal to a graph ------------------------------------------------------------------

@@ -38,6 +38,24 @@ std::vector<Case> quantizationCases() {
            [](const Inputs &t, const Index &at) {
              return std::clamp(std::nearbyint(t[0].at(at) * t[1].at({at[1]})) + 10, 5.0, 200.0);
            }},
+          {"requantize",
+           "zero=10",
+           {numbers(f32, {6}, {-1e30, -11, -0.5, 0.5, 3.25, 1e30})},
+           u8,
+           {6},
+           [](const Inputs &t, const Index &at) {
+             return std::clamp(std::nearbyint(t[0].at(at)) + 10, 0.0, 255.0);
+           }},
+          {"piecewise",
+           "per_unit=2.0, first=-3",
+           {random({64}, -20, 20, 2), random({32}, -1, 1, 3), random({32}, -1, 1, 4), random({32}, -1, 1, 5)},
+           f32,
+           {64},
+           [](const Inputs &t, const Index &at) {
+             double x = t[0].at(at);
+             auto piece = int64_t(std::clamp(std::nearbyint(2 * x) + 3, 0.0, 31.0));
+             return (t[1].at({piece}) * x + t[2].at({piece})) * x + t[3].at({piece});
+           }},
           {"lookup",
            "",
            {numbers(u8, {4}, {0, 1, 128, 255}), table},
