@@ -123,9 +123,9 @@ Compute computeLookup(const OpView &v) {
 Types inferPiecewise(InferContext &c) {
   constexpr int64_t kMostFirst = 1 << 20; // what the rounding of x * perUnit leaves room for
   const PiecewiseAttrs &a = c.attrs().as<PiecewiseAttrs>();
-  PLANISH_TRY(wantOperands(c, 4, 4));
-  for (int i = 0; i < 4; ++i) PLANISH_TRY(wantType(c, i, bit(DType::f32)));
-  for (int i = 1; i < 4; ++i)
+  PLANISH_TRY(wantOperands(c, 3, 4));
+  for (int i = 0; i < (c.has(3) ? 4 : 3); ++i) PLANISH_TRY(wantType(c, i, bit(DType::f32)));
+  for (int i = 1; i < (c.has(3) ? 4 : 3); ++i)
     if (c.in(i).shape != Shape{Dim(kPieces)})
       return badInput("operand " + std::to_string(i) + " is " + textOf(c.in(i)) + ", expected f32[" +
                       std::to_string(kPieces) + "]: a coefficient of each piece");
@@ -134,7 +134,7 @@ Types inferPiecewise(InferContext &c) {
                     " from zero");
   return oneOutput({DType::f32, c.in(0).shape, {}, {}});
 }
-/// (square * x + slope) * x + offset, by the piece that x lies in.
+/// offset + (slope + square * x) * x, by the piece that x lies in.
 Compute computePiecewise(const OpView &v) {
   const PiecewiseAttrs &a = v.attrs.as<PiecewiseAttrs>();
   return mapped(v, "piecewise", [&](const Exprs &at) {
@@ -145,7 +145,9 @@ Compute computePiecewise(const OpView &v) {
     Expr bits = loop::call(Intrinsic::Bits, {nearest}), least = imm(loop::kRounderBits + a.first, i32);
     Expr piece = min(max(bits, least), imm(loop::kRounderBits + a.first + kPieces - 1, i32)) - least;
     auto coefficient = [&](size_t i) { return load(v.in[i], {cast(DType::i64, piece)}); };
-    return (coefficient(1) * x + coefficient(2)) * x + coefficient(3);
+    Expr slope = coefficient(2);
+    if (v.in.size() > 3 && v.in[3]) slope = coefficient(3) * x + slope;
+    return slope * x + coefficient(1);
   });
 }
 
@@ -187,9 +189,9 @@ const OpDef kLookup = {.name = "lookup",
                        .infer = inferLookup,
                        .compute = computeLookup};
 const OpDef kPiecewise = {.name = "piecewise",
-                          .summary = "a function of one number by parabolas over equal pieces: "
-                                     "(square[i] * x + slope[i]) * x + offset[i]",
-                          .operands = "x, square, slope, offset",
+                          .summary = "a function of one number by lines or parabolas over equal pieces: "
+                                     "offset[i] + (slope[i] + square[i] * x) * x",
+                          .operands = "x, offset, slope, square?",
                           .cls = OpClass::Elementwise,
                           .prototype = PiecewiseAttrs{},
                           .infer = inferPiecewise,

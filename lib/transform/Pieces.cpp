@@ -1,6 +1,6 @@
-// Activation functions between exact sums and codes, as parabolas over pieces of the number line. A code is
-// one of 256 steps; what is far more exact than a step costs more than the multiplications before it and is
-// lost.
+// Activation functions between exact sums and codes, as lines or parabolas over pieces of the number line. A
+// code is one of 256 steps; what is far more exact than a step costs more than the multiplications before it
+// and is lost.
 #include "FunctionGraph.h"
 #include "IntegerOperands.h"
 
@@ -41,6 +41,7 @@ struct Steps {
 
 struct Pieces {
   ops::PiecewiseAttrs attrs;
+  bool isLinear = false; // all squares are 0
   std::array<float, kPieces> square{}, slope{}, offset{};
 
   double at(double x) const {
@@ -63,9 +64,12 @@ public:
     // The outer pieces reach to half a piece inside.
     r.attrs.perUnit = double(float(double(kPieces - 3) / (most - least)));
     r.attrs.first = int64_t(std::floor(least * r.attrs.perUnit - 0.5));
-    auto parabolas = parabolasOf(r);
-    if (!parabolas || !isClose(r)) return std::nullopt;
-    return r;
+    for (bool isLinear : {true, false}) {
+      r.isLinear = isLinear;
+      if (!interpolate(r)) return std::nullopt;
+      if (isClose(r)) return r;
+    }
+    return std::nullopt;
   }
 
 private:
@@ -105,10 +109,10 @@ private:
     return {double(points[i > 0 ? i - 1 : 0]), double(points[std::min(j + 1, points.size() - 1)])};
   }
 
-  /// Through three points of each piece, those that keep the error between them least (Chebyshev's); the
-  /// outer two are the lines.
-  bool parabolasOf(Pieces &r) const {
-    const double reach = std::numbers::sqrt3 / 2;
+  /// Through two or three points of each piece, those that keep the error between them least (Chebyshev's);
+  /// the outer two pieces are the lines.
+  bool interpolate(Pieces &r) const {
+    const double reach = r.isLinear ? std::numbers::sqrt2 / 2 : std::numbers::sqrt3 / 2;
     std::vector<float> at;
     for (int64_t i = 0; i < kPieces; ++i)
       for (double t : {-reach, 0.0, reach})
@@ -117,12 +121,13 @@ private:
     if (!y) return false;
     for (size_t i = 0; i < size_t(kPieces); ++i) {
       double a = double(at[3 * i]), b = double(at[3 * i + 1]), c = double(at[3 * i + 2]);
-      double ab = ((*y)[3 * i + 1] - (*y)[3 * i]) / (b - a),
-             bc = ((*y)[3 * i + 2] - (*y)[3 * i + 1]) / (c - b);
-      double square = (bc - ab) / (c - a);
+      double fa = (*y)[3 * i], fb = (*y)[3 * i + 1], fc = (*y)[3 * i + 2];
+      double ac = (fc - fa) / (c - a), ab = (fb - fa) / (b - a);
+      double square = r.isLinear ? 0 : ((fc - fb) / (c - b) - ab) / (c - a);
+      // Newton's form, through a and c.
       r.square[i] = float(square);
-      r.slope[i] = float(ab - square * (a + b));
-      r.offset[i] = float((*y)[3 * i] - a * (ab - square * b));
+      r.slope[i] = float(ac - square * (a + c));
+      r.offset[i] = float(fa - a * (ac - square * c));
     }
     auto ends = [&](size_t i, const Line &line) {
       r.square[i] = 0, r.slope[i] = float(line.slope), r.offset[i] = float(line.offset);
@@ -284,8 +289,8 @@ private:
     auto constant = [&](const std::array<float, kPieces> &values) {
       return r.graph().addConstant(DType::f32, {kPieces}, std::vector<float>(values.begin(), values.end()));
     };
-    std::vector<ValueId> operands{r(origins[y.index]), constant(pieces.square), constant(pieces.slope),
-                                  constant(pieces.offset)};
+    std::vector<ValueId> operands{r(origins[y.index]), constant(pieces.offset), constant(pieces.slope)};
+    if (!pieces.isLinear) operands.push_back(constant(pieces.square));
     PLANISH_ASSIGN(std::vector<ValueId> result,
                    r.graph().append(ops::kPiecewise, pieces.attrs, std::move(operands), locOf(y)));
     r.replace(y, result[0]);

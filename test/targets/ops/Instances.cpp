@@ -461,7 +461,7 @@ Proposal requantize(Random &r, const graph::OpDef &) {
 Proposal piecewise(Random &r, const graph::OpDef &) {
   Proposal p{{{DType::f32, anyShape(r, 0, 4)}},
              {{"per_unit", r.pick({1, 2, 5}) * 0.75}, {"first", -r.below(30)}}};
-  for (int i = 0; i < 3; ++i) p.operands.push_back({DType::f32, {ops::kPieces}});
+  for (int64_t i = r.below(2); i < 3; ++i) p.operands.push_back({DType::f32, {ops::kPieces}});
   return p;
 }
 Proposal lookup(Random &r, const graph::OpDef &) {

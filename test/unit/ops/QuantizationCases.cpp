@@ -54,7 +54,16 @@ std::vector<Case> quantizationCases() {
            [](const Inputs &t, const Index &at) {
              double x = t[0].at(at);
              auto piece = int64_t(std::clamp(std::nearbyint(2 * x) + 3, 0.0, 31.0));
-             return (t[1].at({piece}) * x + t[2].at({piece})) * x + t[3].at({piece});
+             return (t[3].at({piece}) * x + t[2].at({piece})) * x + t[1].at({piece});
+           }},
+          {"piecewise",
+           "per_unit=0.5, first=2",
+           {random({64}, -20, 100, 2), random({32}, -1, 1, 3), random({32}, -1, 1, 4)},
+           f32,
+           {64},
+           [](const Inputs &t, const Index &at) {
+             auto piece = int64_t(std::clamp(std::nearbyint(t[0].at(at) / 2) - 2, 0.0, 31.0));
+             return t[2].at({piece}) * t[0].at(at) + t[1].at({piece});
            }},
           {"lookup",
            "",
