@@ -64,13 +64,13 @@ driver::Artifact compile(const std::string &model, const std::string &output, co
 
 /// Writes the profile of a model on samples to a file.
 void calibrateModel(const std::string &model, const std::string &samples, const std::string &frame,
-                    const std::string &calibrator, const std::string &output, const Shapes &shapes,
-                    const Shapes &maxShapes) {
+                    const std::string &calibrator, bool tables, const std::string &output,
+                    const Shapes &shapes, const Shapes &maxShapes) {
   driver::Options options;
   options.model = model;
   options.shapes = shapes;
   options.maxShapes = maxShapes;
-  const quant::Calibrator how = calibratorNamed(calibrator);
+  const tune::Calibration how{calibratorNamed(calibrator), tables};
   const Status done = [&]() -> Status {
     const py::gil_scoped_release release;
     PLANISH_ASSIGN(graph::Graph g, driver::graphToProfile(options));
@@ -163,7 +163,7 @@ PYBIND11_MODULE(_compiler, module) {
              py::arg("strict"), py::arg("profile"), py::arg("calibrator"), py::arg("keep_float"),
              py::arg("repairs"));
   module.def("calibrate", &calibrateModel, py::kw_only(), py::arg("model"), py::arg("samples"),
-             py::arg("frame"), py::arg("calibrator"), py::arg("output"), py::arg("shapes"),
+             py::arg("frame"), py::arg("calibrator"), py::arg("tables"), py::arg("output"), py::arg("shapes"),
              py::arg("max_shapes"));
   module.def("tune", &tuneModel, py::kw_only(), py::arg("model"), py::arg("target"), py::arg("database"),
              py::arg("seconds"), py::arg("shapes"), py::arg("max_shapes"), py::arg("progress"));

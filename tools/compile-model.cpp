@@ -147,7 +147,7 @@ Result<std::vector<artifact::GoldenOutput>> goldenOutputs(driver::Options o) {
 struct Flags {
   std::vector<std::string> shapes, maxShapes, limits, keepFloat;
   std::string calibration, calibrator, frame, maxDrop, eval;
-  bool int8 = false, golden = false, json = false, targets = false, passes = false;
+  bool int8 = false, tables = false, golden = false, json = false, targets = false, passes = false;
 };
 
 /// "nodes=2000000"
@@ -194,6 +194,9 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.add_option("--calibration", flags.calibration,
                  "samples: pictures (with --frame) or arrays; or a profile made of some")
       ->option_text("DIR|FILE.npz|PROFILE.json");
+  app.add_flag(
+      "--tables", flags.tables,
+      "with samples: activation functions become tables of codes; faster and all in integers, less accurate");
   app.add_option("--calibrator", flags.calibrator, "how ranges follow from samples (default: mse)")
       ->option_text(joined(quant::calibrators(), [](const auto &row) { return std::string(row.name); }, "|"));
   app.add_option("--keep-float", flags.keepFloat,
@@ -240,11 +243,17 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
 }
 
 /// The profile of --calibration: read, or made by running the model.
-Result<quant::Profile> profileOf(const driver::Options &o, const Flags &flags, quant::Calibrator calibrator) {
-  if (flags.calibration.ends_with(".json")) return quant::readProfile(flags.calibration);
+Result<quant::Profile> profileOf(const driver::Options &o, const Flags &flags, const tune::Calibration &how) {
+  if (flags.calibration.ends_with(".json")) {
+    PLANISH_ASSIGN(quant::Profile profile, quant::readProfile(flags.calibration));
+    if (how.tables && !profile.tables)
+      return usage("--tables: the profile '" + flags.calibration +
+                   "' was made without; calibrate again with it");
+    return profile;
+  }
   PLANISH_ASSIGN(graph::Graph g, driver::graphToProfile(o));
   PLANISH_ASSIGN(auto samples, samples::openSamples(flags.calibration, flags.frame, g));
-  return tune::calibrate(g, *samples, calibrator);
+  return tune::calibrate(g, *samples, how);
 }
 
 /// Fills options.int8 from the flags, if they ask for it.
@@ -253,6 +262,7 @@ Status quantization(driver::Options &o, const Flags &flags) {
     for (auto [flag, given] : {std::pair{"--calibration", !flags.calibration.empty()},
                                {"--calibrator", !flags.calibrator.empty()},
                                {"--keep-float", !flags.keepFloat.empty()},
+                               {"--tables", flags.tables},
                                {"--max-drop", !flags.maxDrop.empty()},
                                {"--eval", !flags.eval.empty()},
                                {"--frame", !flags.frame.empty()}})
@@ -273,7 +283,8 @@ Status quantization(driver::Options &o, const Flags &flags) {
   }
   q.codes.keepFloat = {flags.keepFloat.begin(), flags.keepFloat.end()};
   q.profileName = flags.calibration;
-  PLANISH_ASSIGN(q.profile, profileOf(o, flags, q.codes.calibrator.value_or(quant::Calibrator::Mse)));
+  PLANISH_ASSIGN(q.profile,
+                 profileOf(o, flags, {q.codes.calibrator.value_or(quant::Calibrator::Mse), flags.tables}));
   o.int8 = std::move(q);
   return {};
 }

@@ -39,7 +39,7 @@ void Profiler::add(size_t index, std::span<const int64_t> shape, std::span<const
 }
 
 Result<Profile> Profiler::finish(std::string graph, uint64_t samples, Calibrator calibrator) const {
-  Profile r{std::move(graph), samples, calibrator, {}, {}, {}};
+  Profile r{std::move(graph), samples, calibrator, false, {}, {}, {}};
   for (size_t v = 0; v < values.size(); ++v) {
     ValueProfile profile = values[v].profile;
     if (profile.histogram.notFinite())

@@ -75,6 +75,7 @@ public:
             r.equalization[entry.first.str()].push_back(int(std::clamp(e, -kMostExponent, kMostExponent)));
         }
     path.clear();
+    r.tables = o->getBoolean("tables").value_or(false);
     if (o->get("real")) r.real = strings(*o, "real");
     if (const json::Object *values = object(*o, "values"))
       for (const auto &[name, value] : *values) {
@@ -180,15 +181,16 @@ std::string print(const Profile &p) {
   for (const auto &[name, exponents] : p.equalization)
     equalization[json::fixUTF8(name)] = json::Array(exponents);
   for (const auto &[name, value] : p.values) values[json::fixUTF8(name)] = jsonOf(value);
+  json::Object document{{"planish_profile", kVersion},
+                        {"graph", p.graph},
+                        {"samples", int64_t(p.samples)},
+                        {"calibrator", std::string(nameOf(p.calibrator))},
+                        {"equalization", std::move(equalization)},
+                        {"real", std::move(real)},
+                        {"values", std::move(values)}};
+  if (p.tables) document["tables"] = true;
   std::string r;
-  llvm::raw_string_ostream(r) << json::Value(json::Object{{"planish_profile", kVersion},
-                                                          {"graph", p.graph},
-                                                          {"samples", int64_t(p.samples)},
-                                                          {"calibrator", std::string(nameOf(p.calibrator))},
-                                                          {"equalization", std::move(equalization)},
-                                                          {"real", std::move(real)},
-                                                          {"values", std::move(values)}})
-                              << "\n";
+  llvm::raw_string_ostream(r) << json::Value(std::move(document)) << "\n";
   return r;
 }
 

@@ -13,8 +13,8 @@ using graph::OpClass;
 namespace {
 class Planner {
 public:
-  Planner(const Graph &g, const std::function<bool(const Node &)> &keptReal)
-      : g(g), keptReal(keptReal), uses(g.uses()), outputUses(g.outputUses()) {
+  Planner(const Graph &g, const std::function<bool(const Node &)> &keptReal, bool tables)
+      : g(g), keptReal(keptReal), tables(tables), uses(g.uses()), outputUses(g.outputUses()) {
     plan.role.assign(g.nodes().size(), Role::Real);
     plan.origin.assign(g.values().size(), kAbsent);
     plan.coded.assign(g.values().size(), false);
@@ -133,9 +133,9 @@ private:
           if (isActivation(v)) integer[g[v].def->index] = true;
         break;
       case Role::Function: {
-        // Of a sum that nobody else reads the function is taken exactly: a code between would round twice.
+        // Of a sum that nobody else reads the function is taken itself: a code between would round twice.
         ValueId origin = plan.origin[node.outputs[0].index];
-        if (!isExact(origin)) want(origin);
+        if (tables || !isExact(origin)) want(origin);
         break;
       }
       case Role::Pair:
@@ -160,6 +160,7 @@ private:
 
   const Graph &g;
   const std::function<bool(const Node &)> &keptReal;
+  bool tables;
   std::vector<std::vector<NodeId>> uses;
   std::vector<int> outputUses;
   CodePlan plan;
@@ -167,8 +168,8 @@ private:
 
 } // namespace
 
-CodePlan planCodes(const Graph &g, const std::function<bool(const Node &)> &keptReal) {
-  return Planner(g, keptReal).run();
+CodePlan planCodes(const Graph &g, const std::function<bool(const Node &)> &keptReal, bool tables) {
+  return Planner(g, keptReal, tables).run();
 }
 
 } // namespace planish::transform

@@ -29,7 +29,8 @@ struct CodePlan {
   bool isFunctionOf(ValueId value, ValueId from) const { return origin[value.index] == from; }
 };
 
-/// `keptReal` says which nodes must stay with real numbers.
-CodePlan planCodes(const Graph &g, const std::function<bool(const Node &)> &keptReal);
+/// `keptReal` says which nodes must stay with real numbers. `tables`: a function reads codes of the sum
+/// before it.
+CodePlan planCodes(const Graph &g, const std::function<bool(const Node &)> &keptReal, bool tables);
 
 } // namespace planish::transform

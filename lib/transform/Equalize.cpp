@@ -22,6 +22,33 @@ constexpr double kLeastSide = 0.25;
 /// scale per output.
 constexpr double kShare = 0.75;
 
+/// Whether the node is an elementwise function of one value that keeps positive factors: max(x, 0), max(x, x
+/// * c).
+bool keepsFactors(const Graph &g, const Node &node) {
+  auto meaning = node.inputs.size() == 1 && node.op->cls == graph::OpClass::Elementwise ? meaningOf(g, node)
+                                                                                        : std::nullopt;
+  if (!meaning) return false;
+  // Built of x, factors of it, and choices of which with zero: every other constant would show.
+  std::function<bool(const loop::Expr &)> scales = [&](const loop::Expr &e) {
+    if (operandRead(*meaning, e) == 0) return true;
+    if (auto *number = loop::as<loop::FloatImm>(e)) return number->value == 0;
+    if (auto *b = loop::as<loop::Binary>(e)) {
+      if (b->op == loop::BinaryOp::Mul)
+        return (scales(b->a) && loop::as<loop::FloatImm>(b->b)) ||
+               (scales(b->b) && loop::as<loop::FloatImm>(b->a));
+      bool chooses =
+          b->op == loop::BinaryOp::Max || b->op == loop::BinaryOp::Min || b->op == loop::BinaryOp::Add;
+      return chooses && scales(b->a) && scales(b->b);
+    }
+    if (auto *s = loop::as<loop::Select>(e)) {
+      auto *compared = loop::as<loop::Binary>(s->cond);
+      return compared && scales(compared->a) && scales(compared->b) && scales(s->a) && scales(s->b);
+    }
+    return false;
+  };
+  return scales(meaning->compute.value);
+}
+
 class Equalizer {
 public:
   explicit Equalizer(const Graph &g) : g(g), uses(g.uses()), outputUses(g.outputUses()) {}
@@ -31,6 +58,8 @@ public:
     for (uint32_t v = 0; v < g.values().size(); ++v) {
       auto seen = profile.values.find(g.values()[v].name);
       if (seen == profile.values.end() || seen->second.channels.size() < 2 || !isBetweenSums({v})) continue;
+      // A table is for all channels, and what follows it would need real numbers.
+      if (profile.tables && !dividesBefore({v})) continue;
       auto exponents = exponentsFor({v}, seen->second.channels);
       if (std::ranges::any_of(exponents, [](int e) { return e != 0; })) r[seen->first] = std::move(exponents);
     }
@@ -62,6 +91,11 @@ public:
   }
 
 private:
+  /// Whether the factors of a value can go into the weights before it.
+  bool dividesBefore(ValueId v) const {
+    const Node &node = g[*g[v].def];
+    return node.op->cls == graph::OpClass::Contraction || keepsFactors(g, node);
+  }
   bool isMadeByChannel(NodeId n) const {
     graph::OpClass cls = g[n].op->cls;
     return cls == graph::OpClass::Elementwise || cls == graph::OpClass::Contraction;
@@ -125,33 +159,6 @@ private:
   std::vector<std::vector<NodeId>> uses;
   std::vector<int> outputUses;
 };
-
-/// Whether the node is an elementwise function of one value that keeps positive factors: max(x, 0), max(x, x
-/// * c).
-bool keepsFactors(const Graph &g, const Node &node) {
-  auto meaning = node.inputs.size() == 1 && node.op->cls == graph::OpClass::Elementwise ? meaningOf(g, node)
-                                                                                        : std::nullopt;
-  if (!meaning) return false;
-  // Built of x, factors of it, and choices of which with zero: every other constant would show.
-  std::function<bool(const loop::Expr &)> scales = [&](const loop::Expr &e) {
-    if (operandRead(*meaning, e) == 0) return true;
-    if (auto *number = loop::as<loop::FloatImm>(e)) return number->value == 0;
-    if (auto *b = loop::as<loop::Binary>(e)) {
-      if (b->op == loop::BinaryOp::Mul)
-        return (scales(b->a) && loop::as<loop::FloatImm>(b->b)) ||
-               (scales(b->b) && loop::as<loop::FloatImm>(b->a));
-      bool chooses =
-          b->op == loop::BinaryOp::Max || b->op == loop::BinaryOp::Min || b->op == loop::BinaryOp::Add;
-      return chooses && scales(b->a) && scales(b->b);
-    }
-    if (auto *s = loop::as<loop::Select>(e)) {
-      auto *compared = loop::as<loop::Binary>(s->cond);
-      return compared && scales(compared->a) && scales(compared->b) && scales(s->a) && scales(s->b);
-    }
-    return false;
-  };
-  return scales(meaning->compute.value);
-}
 
 class Rescaler {
 public:

@@ -287,8 +287,8 @@ std::span<const PassRow> passesBeforeCodes() {
   return rows;
 }
 
-std::vector<ValueId> valuesToProfile(const Graph &g) {
-  CodePlan plan = planCodes(g, [](const Node &) { return false; });
+std::vector<ValueId> valuesToProfile(const Graph &g, bool tables) {
+  CodePlan plan = planCodes(g, [](const Node &) { return false; }, tables);
   std::vector<ValueId> r;
   for (uint32_t v = 0; v < g.values().size(); ++v)
     if (plan.coded[v]) r.push_back({v});
@@ -300,7 +300,7 @@ Result<Graph> placeCodes(const Graph &given, const quant::Profile &profile, cons
   PLANISH_ASSIGN(Graph g, equalized(given, profile.equalization));
   std::set<std::string> real = options.keepFloat;
   real.insert(profile.real.begin(), profile.real.end());
-  CodePlan plan = planCodes(g, [&](const Node &n) { return isNamed(n, real); });
+  CodePlan plan = planCodes(g, [&](const Node &n) { return isNamed(n, real); }, profile.tables);
   Calibrator calibrator = options.calibrator.value_or(profile.calibrator);
   PLANISH_ASSIGN(auto codings, CodingChooser(g, plan, profile, calibrator).run());
   return Placer(g, plan, profile, std::move(codings)).run();

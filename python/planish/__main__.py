@@ -46,6 +46,8 @@ def _parser():
     calibrate.add_argument("--frame", metavar="FRAME.json", help="how pictures become the input")
     calibrate.add_argument("--calibrator", default="mse", metavar="minmax|percentile|entropy|mse",
                            help="how ranges will follow (default: mse)")
+    calibrate.add_argument("--tables", action="store_true",
+                           help="activation functions become tables of codes: faster, all in integers, less accurate")
     _add_sizes(calibrate)
     calibrate.set_defaults(run=_calibrate)
     compare = commands.add_parser("compare", help="find where a quantized model loses accuracy, and why",
@@ -94,7 +96,7 @@ def _tune(options, shapes, max_shapes):
 
 
 def _calibrate(options, shapes, max_shapes):
-    profile = planish.calibrate(options.model, options.samples, frame=options.frame, calibrator=options.calibrator,
+    profile = planish.calibrate(options.model, options.samples, frame=options.frame, calibrator=options.calibrator, tables=options.tables,
                                 shapes=shapes, max_shapes=max_shapes)
     profile.save(options.output)
     print(f"{options.output}: values: {len(profile.ranges)}, samples: {profile.samples}")

@@ -55,6 +55,7 @@ def calibrate(
     *,
     frame: Optional[Path] = None,
     calibrator: str = "mse",
+    tables: bool = False,
     shapes: Optional[Sizes] = None,
     max_shapes: Optional[Sizes] = None,
 ) -> Profile:
@@ -65,6 +66,7 @@ def calibrate(
         such arrays, or a folder of pictures.
     frame: for pictures, a frame.json (docs/frame.md) that says how they become the input.
     calibrator: "minmax", "percentile", "entropy" or "mse": how ranges will follow, where compile() asks for no other.
+    tables: activation functions will read codes of the sums before them: tables, all in integers, less accurate.
     shapes, max_shapes: as for compile(), which must get the same.
 
     Raises CompileError for a bad model, sample or option; FileNotFoundError without the model.
@@ -74,7 +76,7 @@ def calibrate(
     with model_file(model, "model") as path, sample_files(samples) as source, tempfile.TemporaryDirectory() as scratch:
         output = pathlib.Path(scratch, "profile.json")
         _compiler.calibrate(model=str(path), samples=source, frame=os.fspath(frame or ""), calibrator=calibrator,
-                            output=str(output), shapes=sizes(shapes), max_shapes=sizes(max_shapes))
+                            tables=tables, output=str(output), shapes=sizes(shapes), max_shapes=sizes(max_shapes))
         return Profile.load(output)
 
 

@@ -121,6 +121,49 @@ def test_the_shipped_detector_has_the_bytes_of_the_cpu(compile_model, run_model,
     assert report(tmp_path / "board")["macs"] > 0.9 * 1e6
 
 
+def silu_net():
+    """Three convolutions with SiLU, one of them depthwise."""
+    random = numpy.random.default_rng(9)
+    shapes = {"a": (16, 3, 3, 3), "b": (16, 1, 3, 3), "c": (8, 16, 1, 1)}
+    weights = {name: random.normal(0, 0.3, shape).astype(numpy.float32) for name, shape in shapes.items()}
+    nodes, x = [], "x"
+    for name, (_, inputs, size, _) in shapes.items():
+        nodes += [("Conv", [x, name], f"{name}_y", {"pads": [size // 2] * 4, "group": 16 if inputs == 1 else 1}),
+                  ("Sigmoid", [f"{name}_y"], f"{name}_s", {}), ("Mul", [f"{name}_y", f"{name}_s"], f"{name}_z", {})]
+        x = f"{name}_z"
+    nodes.append(("Conv", [x, "d"], "y", {}))
+    weights["d"] = random.normal(0, 0.3, (4, 8, 1, 1)).astype(numpy.float32)
+    return nets.model(nodes, {"x": [1, 3, 24, 20]}, ["y"], weights)
+
+
+@needs_compiler
+def test_activation_functions_as_tables_run_on_the_engine(compile_model, run_model, tmp_path):
+    path = save(silu_net(), tmp_path)
+    quantized = ["--int8", "--calibration", calibrated(tmp_path, path)]
+    board = ["--target", "fpga-amd:kv260"]
+    compile_model(path, *quantized, "--tables", "-o", tmp_path / "cpu")
+    compile_model(path, *quantized, "--tables", *board, "-o", tmp_path / "board")
+    want = run_model(tmp_path / "cpu", "--digest").stdout
+    assert run_model(tmp_path / "board", "--digest", env=emulation(tmp_path / "board")).stdout == want
+    assert len(report(tmp_path / "board")["layers"]) >= 3
+    # Of functions in real numbers the engine knows nothing.
+    done = compile_model(path, *quantized, *board, "-o", tmp_path / "pieces", expect=3)
+    assert "quantize the model (--int8 --tables)" in done.stderr
+
+
+@needs_compiler
+@pytest.mark.slow
+def test_a_trained_network_with_tables(compile_model, run_model, tmp_path):
+    path, feeds, _, _ = real_model("yolox_nano")
+    numpy.savez(tmp_path / "samples.npz", **feeds)
+    quantized = ["--int8", "--calibration", tmp_path / "samples.npz", "--tables"]
+    compile_model(path, *quantized, "-o", tmp_path / "cpu")
+    compile_model(path, *quantized, "--target", "fpga-amd:zcu104", "-o", tmp_path / "board")
+    want = run_model(tmp_path / "cpu", "--digest").stdout
+    assert run_model(tmp_path / "board", "--digest", env=emulation(tmp_path / "board")).stdout == want
+    assert len(report(tmp_path / "board")["layers"]) > 80
+
+
 @needs_compiler
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["pcb_cnn_int8qdq", "mobilenet_v2_qdq_maui", "nanodet_m_416_int8"])
@@ -174,7 +217,7 @@ def test_without_a_driver_there_is_one_line(compile_model, run_model, tmp_path):
 
 def test_a_model_of_real_numbers_is_refused(compile_model, tmp_path):
     done = compile_model(save(nets.stem(), tmp_path), "--target", "fpga-amd:kv260", "-o", tmp_path / "board", expect=3)
-    assert "quantize the model (--int8)" in done.stderr
+    assert "quantize the model (--int8 --tables)" in done.stderr
     done = compile_model(save(nets.stem(), tmp_path), "--target", "fpga-amd:zcu999", "-o", tmp_path / "board", expect=2)
     assert "fpga-amd:zcu104" in done.stderr
 

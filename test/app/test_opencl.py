@@ -16,7 +16,7 @@ from conftest import MODELS, assert_close, build_c, onnx_runtime
 from device_runs import SMALL, bounds_of, check_trained, feeds_of, run, save
 
 CLASSES = ["opencl:cpu", "opencl:gpu"]
-SLOW_PARTS = ["cpu", "gpu"]
+SLOW_PARTS = ["ultraface", "yolox", "nanodet", "fastestdet", "deimv2", "ppocrv2", "sinet", "plate", "yolov8", "mobilenet"]
 HERE = Path(__file__).parent
 
 

@@ -130,3 +130,11 @@ def test_command(model, images, tmp_path):
                          capture_output=True, text=True)
     assert bad.returncode == 4
     assert "samples.npz': array 'image' is 16x3x12x12, but the model's input 'image' is f32" in bad.stderr
+
+
+def test_tables_are_noted_in_the_profile(model, images):
+    with_tables = planish.calibrate(model, {"image": images}, tables=True)
+    assert '"tables":true' in with_tables.text
+    assert '"tables"' not in planish.calibrate(model, {"image": images}).text
+    want = outputs(planish.compile(model), images[8:])
+    assert 0 < error(outputs(planish.compile(model, int8=with_tables), images[8:]), want) < 0.1

@@ -30,6 +30,7 @@ struct Profile {
   std::string graph;     // identityOf the graph that was run
   uint64_t samples = 0;
   Calibrator calibrator = Calibrator::Mse; // to use where none is asked for
+  bool tables = false; // activation functions read codes of the sums before them, rather than the sums
   Equalization equalization;
   std::vector<std::string> real; // the user's nodes that read real numbers: codes there would cost too much
   std::map<std::string, ValueProfile> values; // by the value's name in that graph, equalized

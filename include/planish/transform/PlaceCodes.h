@@ -14,8 +14,8 @@ namespace planish::transform {
 /// The passes that a graph goes through before its values are profiled and get codes.
 std::span<const PassRow> passesBeforeCodes();
 
-/// The f32 values that placeCodes() wants to know the numbers of.
-std::vector<graph::ValueId> valuesToProfile(const Graph &g);
+/// The f32 values that placeCodes() wants to know the numbers of; `tables` as in the profile.
+std::vector<graph::ValueId> valuesToProfile(const Graph &g, bool tables);
 
 struct CodeOptions {
   std::optional<quant::Calibrator> calibrator; // absent: the profile's own

@@ -108,8 +108,9 @@ Result<FpgaProgram> fpgaProgram(const Program &definitions, const Target &target
     placed.push_back({&l, *std::move(rows)});
   }
   if (placed.empty()) {
-    std::string text = "target '" + target.name + "': no layer of '" + definitions.name +
-                       "' runs on the engine, which takes layers of 8-bit codes; quantize the model (--int8)";
+    std::string text =
+        "target '" + target.name + "': no layer of '" + definitions.name +
+        "' runs on the engine, which takes layers of 8-bit codes; quantize the model (--int8 --tables)";
     for (const fpga::OnHost &h : found.host) text += "\n  " + h.nodes + ": " + h.reason;
     return unsupported(text);
   }

@@ -81,7 +81,7 @@ double quality(const Graph &g, const quant::Profile &profile) {
 TEST(Calibrate, aDifferenceOfLargeNumbersIsTakenOfRealNumbers) {
   Graph g = network(64);
   tune::StoredSamples seen = samples();
-  auto profile = tune::calibrate(g, seen, quant::Calibrator::Mse);
+  auto profile = tune::calibrate(g, seen, {quant::Calibrator::Mse});
   ASSERT_TRUE(profile) << profile.error().text;
   EXPECT_EQ(profile->real, std::vector<std::string>{"difference"});
   quant::Profile without = *profile;
@@ -92,14 +92,14 @@ TEST(Calibrate, aDifferenceOfLargeNumbersIsTakenOfRealNumbers) {
 TEST(Calibrate, theWorstValueHidesNoOther) {
   Graph g = network(64, 16);
   tune::StoredSamples seen = samples();
-  auto profile = tune::calibrate(g, seen, quant::Calibrator::Mse);
+  auto profile = tune::calibrate(g, seen, {quant::Calibrator::Mse});
   ASSERT_TRUE(profile) << profile.error().text;
   EXPECT_EQ(profile->real, (std::vector<std::string>{"difference", "difference2"}));
 }
 
 TEST(Calibrate, whereCodesDoNothingStaysReal) {
   tune::StoredSamples seen = samples();
-  auto profile = tune::calibrate(network(1), seen, quant::Calibrator::Mse);
+  auto profile = tune::calibrate(network(1), seen, {quant::Calibrator::Mse});
   ASSERT_TRUE(profile) << profile.error().text;
   EXPECT_EQ(profile->real, std::vector<std::string>());
 }
