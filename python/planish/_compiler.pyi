@@ -41,6 +41,7 @@ def calibrate(
     samples: str,
     frame: str,
     calibrator: str,
+    tables: bool,
     output: str,
     shapes: dict[str, list[int]],
     max_shapes: dict[str, list[int]],

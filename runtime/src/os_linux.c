@@ -50,12 +50,15 @@ PLANISH_ONE int64_t planish_os_now_v1(void) {
 PLANISH_ONE void *planish_os_allocate_v1(uint64_t bytes) {
   const uint64_t rounded = (bytes + PLANISH_ALIGNMENT - 1) / PLANISH_ALIGNMENT * PLANISH_ALIGNMENT;
   const uint64_t huge = rounded / HUGE_PAGE_BYTES * HUGE_PAGE_BYTES;
+  const uint64_t whole =
+      huge < rounded ? huge + HUGE_PAGE_BYTES : huge; /* C11: a multiple of the alignment */
   void *memory;
-  if (rounded < bytes || rounded > SIZE_MAX) return NULL;
+  if (rounded < bytes || rounded > SIZE_MAX || whole < huge || whole > SIZE_MAX) return NULL;
   if (!huge) return aligned_alloc(PLANISH_ALIGNMENT, (size_t)rounded);
   /* Kernels walk over planes and rows far apart: with small pages they wait for translations of addresses.
-   * The rest that fills no huge page stays in small ones, so that it takes no more memory. */
-  memory = aligned_alloc((size_t)HUGE_PAGE_BYTES, (size_t)rounded);
+   * The rest that fills no huge page stays in small ones, so that it takes no more memory: what nobody
+   * touches has none. */
+  memory = aligned_alloc((size_t)HUGE_PAGE_BYTES, (size_t)whole);
   if (memory) madvise(memory, (size_t)huge, ADVICE_HUGE_PAGES);
   return memory;
 }
