@@ -12,6 +12,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ["PLANISH_BIN"])
+# The sanitizer's runtime must be the first library of a process: emulators and checkers have their own.
+SANITIZED = "libasan" in os.environ.get("LD_PRELOAD", "")
 MODELS = Path(os.environ.get("PLANISH_MODELS", ROOT.parent / "shared" / "models"))
 CC = shutil.which("cc") or shutil.which("clang-19")
 

@@ -9,10 +9,11 @@ import nets
 import numpy
 import onnx
 import pytest
-from conftest import onnx_runtime, real_model, sizes
+from conftest import SANITIZED, onnx_runtime, real_model, sizes
 
 QEMU = shutil.which("qemu-x86_64")
-pytestmark = pytest.mark.skipif(not QEMU, reason="there is no qemu-x86_64")
+pytestmark = [pytest.mark.skipif(not QEMU, reason="there is no qemu-x86_64"),
+              pytest.mark.skipif(SANITIZED, reason="run-model is instrumented, which the emulator cannot run")]
 CPU = "Haswell"
 SLOW_PARTS = ["ultraface", "nanodet", "yolox"]
 

@@ -12,7 +12,7 @@ import onnx
 import pytest
 
 import nets
-from conftest import MODELS, assert_close, build_c, onnx_runtime
+from conftest import MODELS, SANITIZED, assert_close, build_c, onnx_runtime
 from device_runs import SMALL, bounds_of, check_trained, feeds_of, run, save
 
 CLASSES = ["opencl:cpu", "opencl:gpu"]
@@ -159,6 +159,7 @@ def test_a_cpu_library_asks_nothing_of_opencl(compile_model, tmp_path):
 
 
 @needs_device
+@pytest.mark.skipif(SANITIZED, reason="run-model is instrumented, which oclgrind cannot run")
 @pytest.mark.skipif(not shutil.which("oclgrind"), reason="no oclgrind: kernels are not checked for races and bounds")
 @pytest.mark.parametrize("target", CLASSES)
 @pytest.mark.parametrize("name", ["stem", "two_ended"])
