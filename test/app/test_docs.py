@@ -12,6 +12,7 @@ import numpy
 import onnx
 import pytest
 import quantizing
+from conftest import SANITIZED
 
 ROOT = Path(__file__).resolve().parents[2]
 BIN = Path(os.environ["PLANISH_BIN"])
@@ -94,6 +95,8 @@ def test_examples_run(page, folder):
     for program in NEEDS.get(page, ()):
         if not shutil.which(program):
             pytest.skip(f"{program} is not installed")
+        if SANITIZED and program.startswith("qemu"):
+            pytest.skip("the sanitizer's libraries are not those of the emulated machine")
     path = os.pathsep.join([str(BIN.resolve()), str(Path(sys.executable).parent), os.environ["PATH"]])
     for block in blocks(page, "console"):
         for command, expected, status in examples(block):
