@@ -15,8 +15,7 @@ planish_note(lit "${PLANISH_LIT}" "the lit suite is skipped")
 
 set(PLANISH_SANITIZER_OPTIONS "UBSAN_OPTIONS=print_stacktrace=1" "TSAN_OPTIONS=halt_on_error=1")
 set(PLANISH_PYTHON_ENVIRONMENT ${PLANISH_SANITIZER_OPTIONS})
-list(APPEND PLANISH_SANITIZER_OPTIONS "ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1"
-  "LSAN_OPTIONS=print_suppressions=0:suppressions=${PROJECT_SOURCE_DIR}/test/support/leaks.txt")
+list(APPEND PLANISH_SANITIZER_OPTIONS "ASAN_OPTIONS=strict_string_checks=1:detect_stack_use_after_return=1")
 # An instrumented extension module in an interpreter that is not: the sanitizer's library must be loaded first. The
 # interpreter leaks by design, and a small quarantine keeps memory steady for the tests that watch it.
 list(APPEND PLANISH_PYTHON_ENVIRONMENT "ASAN_OPTIONS=detect_leaks=0:quarantine_size_mb=1")

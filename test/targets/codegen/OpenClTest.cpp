@@ -16,6 +16,12 @@
 #include <filesystem>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+// What PoCL and the loader keep for the life of a process is no leak of ours.
+extern "C" const char *__lsan_default_suppressions();
+extern "C" const char *__lsan_default_suppressions() { return "leak:libpocl\nleak:libOpenCL\n"; }
+#endif
+
 namespace planish::codegen::test {
 namespace {
 
