@@ -194,9 +194,8 @@ void declare(CLI::App &app, driver::Options &o, Flags &flags) {
   app.add_option("--calibration", flags.calibration,
                  "samples: pictures (with --frame) or arrays; or a profile made of some")
       ->option_text("DIR|FILE.npz|PROFILE.json");
-  app.add_flag(
-      "--tables", flags.tables,
-      "with samples: activation functions become tables of codes; faster and all in integers, less accurate");
+  app.add_flag("--tables", flags.tables,
+               "with samples: activation functions become tables of codes: faster, less accurate");
   app.add_option("--calibrator", flags.calibrator, "how ranges follow from samples (default: mse)")
       ->option_text(joined(quant::calibrators(), [](const auto &row) { return std::string(row.name); }, "|"));
   app.add_option("--keep-float", flags.keepFloat,
